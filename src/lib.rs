@@ -1,1 +1,3 @@
-
+pub mod aws;
+pub mod kinds;
+pub mod resource;

@@ -1,0 +1,12 @@
+//! The way to AWS: one struct of clients, error context, batched reads and the call counter.
+
+mod clients;
+mod error;
+mod observer;
+mod reads;
+#[cfg(test)]
+pub(crate) mod testing;
+
+pub use clients::{Aws, Connection};
+pub use error::{Answer, GoneIsNone, incomplete, missing};
+pub use observer::CallCount;

@@ -1,0 +1,1 @@
+//! Certificate Manager: the certificate of the HTTPS listeners.

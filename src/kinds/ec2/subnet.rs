@@ -1,0 +1,258 @@
+//! `ec2/subnet`: one address range of a VPC, in one Availability Zone.
+
+use aws_sdk_ec2::types::{AttributeBooleanValue, ResourceType, Subnet as AwsSubnet};
+use serde::{Deserialize, Serialize};
+
+use super::{SubnetId, VpcId, by_id, change_tags, of_stack, pick, tag_on_create, tags_of};
+use crate::aws::{Answer, Aws, GoneIsNone, missing};
+use crate::resource::{
+    Changes, Condition, Identity, Last, Live, Refusal, Resolved, Resource, Result, Scope, Stage,
+    Tags, outputs,
+};
+
+/// An `AWS::EC2::Subnet`.
+pub struct Subnet;
+
+/// The settings of a subnet.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(bound = "")]
+pub struct SubnetSpec<S: Stage> {
+    /// The VPC it is part of.
+    pub vpc: S::In<VpcId>,
+    /// Its address range, inside the VPC's.
+    pub cidr: ipnet::Ipv4Net,
+    /// Its Availability Zone, `us-east-1a`.
+    pub availability_zone: String,
+    /// Whether network interfaces made in it get a public address.
+    pub map_public_ip_on_launch: bool,
+    /// Its tags.
+    pub tags: Tags,
+}
+
+outputs! { Subnet =>
+    /// What AWS gives a subnet.
+    SubnetOutputs {
+        /// The subnet's id.
+        id: SubnetId,
+    }
+}
+
+impl Resource for Subnet {
+    const KIND: &'static str = "ec2/subnet";
+    const IDENTITY: Identity = Identity::Tags;
+    const REPLACE_ON: &'static [&'static str] = &["vpc", "cidr", "availability_zone"];
+    // Field guide, section 2.
+    const REFUSALS: &'static [Refusal] = &[
+        Refusal::create("InvalidVpcID.NotFound", 300),
+        Refusal::update("InvalidSubnetID.NotFound", 300),
+        Refusal::delete("DependencyViolation", 1200),
+    ];
+    type Api = Aws;
+    type Spec<S: Stage> = SubnetSpec<S>;
+    type Outputs = SubnetOutputs;
+
+    async fn observe(
+        aws: &Aws,
+        scope: &Scope,
+        _want: &SubnetSpec<Resolved>,
+        last: Option<&Last<Self>>,
+    ) -> Result<Option<Live<Self>>> {
+        let known = last.map(|last| &*last.outputs.id);
+        let ours = aws
+            .read_once("ec2:DescribeSubnets", describe(aws, of_stack(scope)))
+            .await?;
+        let mut found = pick(&ours, scope, known, AwsSubnet::subnet_id, AwsSubnet::tags).cloned();
+        if let (None, Some(id)) = (&found, known) {
+            // Its tags may have been taken off by hand; the id still finds it.
+            found = describe(aws, by_id("subnet-id", id)).await?.pop();
+        }
+        found.map(live).transpose()
+    }
+
+    async fn create(
+        aws: &Aws,
+        _scope: &Scope,
+        want: &SubnetSpec<Resolved>,
+    ) -> Result<SubnetOutputs> {
+        let answer = aws
+            .ec2
+            .create_subnet()
+            .vpc_id(&*want.vpc)
+            .cidr_block(want.cidr.to_string())
+            .availability_zone(&want.availability_zone)
+            .tag_specifications(tag_on_create(ResourceType::Subnet, &want.tags))
+            .send()
+            .await
+            .of("ec2:CreateSubnet")?;
+        let id = answer.subnet().and_then(AwsSubnet::subnet_id);
+        Ok(SubnetOutputs {
+            id: id
+                .ok_or_else(missing("ec2:CreateSubnet", "SubnetId"))?
+                .into(),
+        })
+    }
+
+    async fn update(
+        aws: &Aws,
+        _scope: &Scope,
+        live: &Live<Self>,
+        want: &SubnetSpec<Resolved>,
+        changes: &Changes,
+    ) -> Result<()> {
+        if changes.touch("map_public_ip_on_launch") {
+            let value = AttributeBooleanValue::builder().value(want.map_public_ip_on_launch);
+            aws.ec2
+                .modify_subnet_attribute()
+                .subnet_id(&*live.outputs.id)
+                .map_public_ip_on_launch(value.build())
+                .send()
+                .await
+                .of("ec2:ModifySubnetAttribute")?;
+        }
+        if changes.touch("tags") {
+            change_tags(aws, &live.outputs.id, &live.spec.tags, &want.tags).await?;
+        }
+        Ok(())
+    }
+
+    async fn delete(aws: &Aws, _scope: &Scope, live: &Live<Self>) -> Result<()> {
+        aws.ec2
+            .delete_subnet()
+            .subnet_id(&*live.outputs.id)
+            .send()
+            .await
+            .of("ec2:DeleteSubnet")
+            .gone_is_fine(&["InvalidSubnetID.NotFound"])
+    }
+}
+
+async fn describe(aws: &Aws, filter: aws_sdk_ec2::types::Filter) -> Result<Vec<AwsSubnet>> {
+    let pages = aws
+        .ec2
+        .describe_subnets()
+        .filters(filter)
+        .into_paginator()
+        .items()
+        .send();
+    pages
+        .collect::<std::result::Result<_, _>>()
+        .await
+        .of("ec2:DescribeSubnets")
+}
+
+fn live(subnet: AwsSubnet) -> Result<Live<Subnet>> {
+    let field = |name| missing("ec2:DescribeSubnets", name);
+    let cidr = subnet.cidr_block().and_then(|text| text.parse().ok());
+    let state = subnet.state().map_or("", |state| state.as_str());
+    Ok(Live {
+        outputs: SubnetOutputs {
+            id: subnet.subnet_id().ok_or_else(field("SubnetId"))?.into(),
+        },
+        spec: SubnetSpec {
+            vpc: subnet.vpc_id().ok_or_else(field("VpcId"))?.into(),
+            cidr: cidr.ok_or_else(field("CidrBlock"))?,
+            availability_zone: subnet
+                .availability_zone()
+                .ok_or_else(field("AvailabilityZone"))?
+                .to_owned(),
+            map_public_ip_on_launch: subnet.map_public_ip_on_launch().unwrap_or(false),
+            tags: tags_of(subnet.tags()),
+        },
+        condition: Condition::from_status(state, &["available"]),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_ec2::Client;
+    use aws_sdk_ec2::operation::describe_subnets::DescribeSubnetsOutput;
+    use aws_sdk_ec2::operation::modify_subnet_attribute::ModifySubnetAttributeOutput;
+    use aws_sdk_ec2::types::{SubnetState, Tag};
+    use aws_smithy_mocks::mock;
+    use serde_json::json;
+
+    use super::*;
+    use crate::aws::testing::{mocked, scope};
+    use crate::resource::{NODE_TAG, diff};
+
+    fn want() -> SubnetSpec<Resolved> {
+        SubnetSpec {
+            vpc: "vpc-1".into(),
+            cidr: "10.0.0.0/24".parse().unwrap(),
+            availability_zone: "us-east-1a".into(),
+            map_public_ip_on_launch: true,
+            tags: Tags::from_pairs([(NODE_TAG, "public-subnet-1")]),
+        }
+    }
+
+    fn in_aws() -> AwsSubnet {
+        AwsSubnet::builder()
+            .subnet_id("subnet-1")
+            .vpc_id("vpc-1")
+            .cidr_block("10.0.0.0/24")
+            .availability_zone("us-east-1a")
+            .map_public_ip_on_launch(true)
+            .state(SubnetState::Available)
+            .tags(
+                Tag::builder()
+                    .key(NODE_TAG)
+                    .value("public-subnet-1")
+                    .build(),
+            )
+            .build()
+    }
+
+    #[tokio::test]
+    async fn observe_maps_every_field_back() {
+        let rule = mock!(Client::describe_subnets)
+            .then_output(|| DescribeSubnetsOutput::builder().subnets(in_aws()).build());
+        let live = Subnet::observe(&mocked(&[&rule]), &scope("public-subnet-1"), &want(), None)
+            .await
+            .unwrap()
+            .unwrap();
+        assert_eq!(live.spec, want());
+        assert_eq!(&*live.outputs.id, "subnet-1");
+        assert_eq!(live.condition, Condition::Ready);
+    }
+
+    #[tokio::test]
+    async fn a_recorded_subnet_without_its_tags_is_still_found_and_a_gone_one_is_none() {
+        let nothing = mock!(Client::describe_subnets)
+            .match_requests(|r| r.filters()[0].name() != Some("subnet-id"))
+            .then_output(|| DescribeSubnetsOutput::builder().build());
+        let untagged = mock!(Client::describe_subnets)
+            .match_requests(|r| r.filters()[0].values() == ["subnet-1"])
+            .then_output(|| {
+                let subnet = AwsSubnet::builder().set_tags(None);
+                let _ = subnet;
+                DescribeSubnetsOutput::builder().subnets(in_aws()).build()
+            });
+        let gone = mock!(Client::describe_subnets)
+            .match_requests(|r| r.filters()[0].values() == ["subnet-2"])
+            .then_output(|| DescribeSubnetsOutput::builder().build());
+        let aws = mocked(&[&nothing, &untagged, &gone]);
+        for (id, found) in [("subnet-1", true), ("subnet-2", false)] {
+            let last = Last {
+                outputs: SubnetOutputs { id: id.into() },
+                spec: want(),
+            };
+            let live = Subnet::observe(&aws, &scope("public-subnet-1"), &want(), Some(&last)).await;
+            assert_eq!(live.unwrap().is_some(), found, "{id}");
+        }
+    }
+
+    #[tokio::test]
+    async fn update_sends_only_what_changed() {
+        let attribute = mock!(Client::modify_subnet_attribute)
+            .match_requests(|r| r.subnet_id() == Some("subnet-1"))
+            .then_output(|| ModifySubnetAttributeOutput::builder().build());
+        let aws = mocked(&[&attribute]);
+        let mut live = live(in_aws()).unwrap();
+        live.spec.map_public_ip_on_launch = false;
+        let changes = diff(&json!(want()), &json!(live.spec), None);
+        Subnet::update(&aws, &scope("public-subnet-1"), &live, &want(), &changes)
+            .await
+            .unwrap();
+        assert_eq!(aws.calls().writes(), 1);
+    }
+}

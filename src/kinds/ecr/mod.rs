@@ -1,0 +1,1 @@
+//! Elastic Container Registry: where the images of the application live.

@@ -1,0 +1,1 @@
+//! Elastic Container Service: cluster, task definition and service.

@@ -1,0 +1,1 @@
+//! IAM: the roles of the stack. Global, found by name.

@@ -1,0 +1,1 @@
+//! CloudWatch Logs: log groups and the filters that make metrics of them.

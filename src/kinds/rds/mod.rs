@@ -1,0 +1,1 @@
+//! RDS: the Aurora MySQL cluster and what it needs.

@@ -1,0 +1,16 @@
+//! The list of all kinds. Adding a kind is one file and one row here.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::{ec2, ssm};
+use crate::aws::Aws;
+use crate::resource::{AnyKind, Bound, Resource};
+
+/// The kinds by name, bound to the given clients.
+pub fn registry(aws: &Arc<Aws>) -> HashMap<&'static str, Arc<dyn AnyKind>> {
+    fn row<K: Resource<Api = Aws>>(aws: &Arc<Aws>) -> (&'static str, Arc<dyn AnyKind>) {
+        (K::KIND, Arc::new(Bound::<K>::new(Arc::clone(aws))))
+    }
+    HashMap::from([row::<ec2::Subnet>(aws), row::<ssm::Parameter>(aws)])
+}

@@ -1,0 +1,1 @@
+//! Route 53: records for the certificate and the load balancer.

@@ -1,0 +1,1 @@
+//! Secrets Manager: the credentials of the database.

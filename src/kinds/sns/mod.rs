@@ -1,0 +1,1 @@
+//! SNS: where alarms are sent.

@@ -1,0 +1,1 @@
+//! WAF v2: the web ACL before the load balancer.

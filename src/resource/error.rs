@@ -1,0 +1,157 @@
+//! The error a kind's call returns: which AWS operation failed, with what code, and what to do.
+
+use std::fmt;
+
+use super::Changes;
+
+/// The result of a kind's call.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What kind of failure an answer is, for the decision to try again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Class {
+    /// The thing asked for does not exist.
+    NotFound,
+    /// The name is taken.
+    AlreadyExists,
+    /// AWS asked us to slow down; nothing was done.
+    Throttled,
+    /// The answer was lost or AWS failed: the request may or may not have been carried out.
+    Unclear,
+    /// The credentials are missing, expired, or not allowed to do this.
+    Denied,
+    /// A limit of the account is reached; trying again does not help.
+    Quota,
+    /// Any other refusal.
+    Refused,
+}
+
+/// A failed AWS operation.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Error(Box<Parts>);
+
+#[derive(Clone, PartialEq, Eq)]
+struct Parts {
+    operation: String,
+    code: Option<String>,
+    message: String,
+    request_id: Option<String>,
+    class: Class,
+    advice: Option<String>,
+}
+
+impl Error {
+    /// Makes an error of `operation` (`ec2:CreateVpc`).
+    pub fn new(operation: impl Into<String>, class: Class, message: impl Into<String>) -> Self {
+        Self(Box::new(Parts {
+            operation: operation.into(),
+            code: None,
+            message: message.into(),
+            request_id: None,
+            class,
+            advice: None,
+        }))
+    }
+
+    /// Adds AWS's error code.
+    #[must_use]
+    pub fn with_code(mut self, code: impl Into<String>) -> Self {
+        self.0.code = Some(code.into());
+        self
+    }
+
+    /// Adds AWS's request id.
+    #[must_use]
+    pub fn with_request_id(mut self, request_id: Option<String>) -> Self {
+        self.0.request_id = request_id;
+        self
+    }
+
+    /// Adds what the reader can do about it.
+    #[must_use]
+    pub fn with_advice(mut self, advice: impl Into<String>) -> Self {
+        self.0.advice = Some(advice.into());
+        self
+    }
+
+    /// Says that AWS's answer lacked a field that its documentation promises.
+    pub fn missing_field(operation: &str, field: &str) -> Self {
+        Self::new(
+            operation,
+            Class::Unclear,
+            format!("the answer carries no `{field}`"),
+        )
+        .with_advice("run the same command again; it looks the resource up first")
+    }
+
+    pub(super) fn cannot_update(kind: &str, changes: &Changes) -> Self {
+        Self::new(
+            kind,
+            Class::Refused,
+            format!("AWS cannot change {} in place", changes.names().join(", ")),
+        )
+        .with_advice("delete the resource, then run `orderctl up` again")
+    }
+
+    /// The AWS operation, as `service:Operation`.
+    pub fn operation(&self) -> &str {
+        &self.0.operation
+    }
+
+    /// AWS's error code, in wire form.
+    pub fn code(&self) -> Option<&str> {
+        self.0.code.as_deref()
+    }
+
+    /// AWS's message.
+    pub fn message(&self) -> &str {
+        &self.0.message
+    }
+
+    /// AWS's request id, for a support case.
+    pub fn request_id(&self) -> Option<&str> {
+        self.0.request_id.as_deref()
+    }
+
+    /// What kind of failure it is.
+    pub fn class(&self) -> Class {
+        self.0.class
+    }
+
+    /// What the reader can do about it, if this place knows.
+    pub fn advice(&self) -> Option<&str> {
+        self.0.advice.as_deref()
+    }
+
+    /// Says whether the code is one of `codes`.
+    pub fn is(&self, codes: &[&str]) -> bool {
+        self.code().is_some_and(|code| codes.contains(&code))
+    }
+
+    /// Says whether the code is `code` and the message contains `fragment`.
+    pub fn says(&self, code: &str, fragment: &str) -> bool {
+        self.is(&[code]) && self.message().contains(fragment)
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: ", self.0.operation)?;
+        if let Some(code) = &self.0.code {
+            write!(f, "{code}: ")?;
+        }
+        f.write_str(&self.0.message)?;
+        if let Some(id) = &self.0.request_id {
+            write!(f, " (request {id})")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl std::error::Error for Error {}
