@@ -1,0 +1,136 @@
+//! The one writer of a stack's state. A change returns when it is durable; changes made while a
+//! save runs are written together by the next one.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::{State, StateError, Store};
+
+/// The state of the stack that is being worked on.
+pub struct Journal {
+    store: Arc<dyn Store>,
+    current: Mutex<Versioned>,
+    saved: tokio::sync::Mutex<u64>,
+}
+
+struct Versioned {
+    state: State,
+    version: u64,
+}
+
+impl Journal {
+    /// Starts with `state`, which is written by the first change.
+    pub fn new(store: Arc<dyn Store>, state: State) -> Self {
+        Self {
+            store,
+            current: Mutex::new(Versioned { state, version: 0 }),
+            saved: tokio::sync::Mutex::new(0),
+        }
+    }
+
+    /// Looks at the state.
+    pub fn read<T>(&self, look: impl FnOnce(&State) -> T) -> T {
+        look(&self.current.lock().unwrap_or_else(PoisonError::into_inner).state)
+    }
+
+    /// Changes the state and returns when the change is durable.
+    pub async fn write(&self, change: impl FnOnce(&mut State)) -> Result<(), StateError> {
+        let mine = {
+            let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+            change(&mut current.state);
+            current.version += 1;
+            current.version
+        };
+        let mut saved = self.saved.lock().await;
+        if *saved >= mine {
+            return Ok(());
+        }
+        let (state, version) = {
+            let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+            current.state.serial += 1;
+            (current.state.clone(), current.version)
+        };
+        self.store.save(&state).await?;
+        *saved = version;
+        Ok(())
+    }
+
+    /// Removes the state from its store, for a stack that is no more.
+    pub async fn remove(&self) -> Result<(), StateError> {
+        let _writing = self.saved.lock().await;
+        let stack = self.read(|state| state.stack.clone());
+        self.store.remove(&stack).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use tokio::sync::Semaphore;
+
+    use super::*;
+    use crate::resource::BoxFuture;
+    use crate::state::Lock;
+
+    struct SlowStore {
+        saves: AtomicUsize,
+        last: Mutex<Option<State>>,
+        gate: Semaphore,
+    }
+
+    impl Store for SlowStore {
+        fn load<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<Option<State>, StateError>> {
+            Box::pin(async { Ok(None) })
+        }
+        fn save<'a>(&'a self, state: &'a State) -> BoxFuture<'a, Result<(), StateError>> {
+            Box::pin(async {
+                let _permit = self.gate.acquire().await;
+                self.saves.fetch_add(1, Ordering::SeqCst);
+                *self.last.lock().unwrap() = Some(state.clone());
+                Ok(())
+            })
+        }
+        fn remove<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<(), StateError>> {
+            Box::pin(async { Ok(()) })
+        }
+        fn lock<'a>(&'a self, _: &'a str, _: &'a str) -> BoxFuture<'a, Result<Lock, StateError>> {
+            Box::pin(async { Ok(Lock::new(())) })
+        }
+        fn stacks(&self) -> BoxFuture<'_, Result<Vec<String>, StateError>> {
+            Box::pin(async { Ok(Vec::new()) })
+        }
+        fn place(&self, stack: &str) -> String {
+            stack.to_owned()
+        }
+    }
+
+    #[tokio::test]
+    async fn changes_that_wait_for_a_save_are_written_together() {
+        let store = Arc::new(SlowStore {
+            saves: AtomicUsize::new(0),
+            last: Mutex::new(None),
+            gate: Semaphore::new(0),
+        });
+        let journal = Arc::new(Journal::new(store.clone(), State::new("dev", "us-east-1")));
+        let tasks: Vec<_> = (0..20)
+            .map(|n| {
+                let journal = journal.clone();
+                tokio::spawn(async move {
+                    journal
+                        .write(|state| {
+                            state.choices.insert(format!("{n}"), n.into());
+                        })
+                        .await
+                })
+            })
+            .collect();
+        tokio::task::yield_now().await;
+        store.gate.add_permits(1);
+        for task in tasks {
+            task.await.unwrap().unwrap();
+        }
+        assert_eq!(store.saves.load(Ordering::SeqCst), 2, "the first alone, the rest together");
+        let last = store.last.lock().unwrap().clone().unwrap();
+        assert_eq!((last.choices.len(), last.serial), (20, 2));
+    }
+}

@@ -1,0 +1,282 @@
+//! What this program remembers of a stack: a journal of what it is doing and a cache of what it
+//! made. The cloud is the truth (law 1); losing this costs one look at the cloud.
+
+mod journal;
+mod local;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+pub use journal::Journal;
+pub use local::LocalStore;
+
+use crate::resource::{Address, BoxFuture};
+
+/// The version of the document's format this program writes.
+pub const FORMAT: u32 = 1;
+
+/// The record of one stack.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct State {
+    /// See [`FORMAT`].
+    pub format: u32,
+    /// Made once per stack; two documents with different lineages are different stacks.
+    pub lineage: String,
+    /// Grows by one with every save.
+    pub serial: u64,
+    /// The stack's suffix.
+    pub stack: String,
+    /// The AWS account it lives in; set by the first `up`.
+    pub account: Option<String>,
+    /// The AWS region it lives in.
+    pub region: String,
+    /// Choices made once that must never change by themselves, such as the Availability Zones.
+    #[serde(default)]
+    pub choices: BTreeMap<String, Value>,
+    /// What the stack gives to its users, as of the last `up`.
+    #[serde(default)]
+    pub outputs: BTreeMap<String, Value>,
+    /// Whether the last `up` asked for protection; `down` refuses then.
+    #[serde(default)]
+    pub protect: bool,
+    /// Everything that exists or is being made or removed.
+    #[serde(default)]
+    pub records: BTreeMap<Address, Record>,
+}
+
+/// What is known of one node.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Record {
+    /// The kind, as `service/thing`.
+    pub kind: String,
+    /// What AWS gave back; absent until the create call has answered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outputs: Option<Value>,
+    /// The settings last applied.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spec: Option<Value>,
+    /// The nodes it was made from; deletion runs against them, with no declaration at hand.
+    #[serde(default)]
+    pub dependencies: BTreeSet<Address>,
+    /// The call that is under way, or was when the program was killed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub intent: Option<Intent>,
+    /// Older instances that a replacement left to be deleted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub retired: Vec<Retired>,
+    /// When the create call answered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub created_at: Option<Timestamp>,
+    /// When it was first seen working.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ready_at: Option<Timestamp>,
+}
+
+impl Record {
+    /// An empty record of a node of this kind.
+    pub fn new(kind: impl Into<String>) -> Self {
+        Self {
+            kind: kind.into(),
+            outputs: None,
+            spec: None,
+            dependencies: BTreeSet::new(),
+            intent: None,
+            retired: Vec::new(),
+            created_at: None,
+            ready_at: None,
+        }
+    }
+
+    /// The settings to look the resource up with: applied ones, else intended ones.
+    pub fn known_spec(&self) -> Option<&Value> {
+        self.spec.as_ref().or_else(|| self.intent.as_ref()?.spec.as_ref())
+    }
+}
+
+/// A call that was announced before it was sent (law 2).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Intent {
+    /// What the call does.
+    pub action: IntentAction,
+    /// When it was first announced.
+    pub since: Timestamp,
+    /// The client token of a create, the same for all its repetitions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token: Option<String>,
+    /// The settings that were to be applied; lets an unfinished create be found again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spec: Option<Value>,
+    /// The final snapshot's identifier of a delete.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub final_snapshot: Option<String>,
+}
+
+/// What an announced call does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum IntentAction {
+    /// Makes the resource.
+    Create,
+    /// Changes it.
+    Update,
+    /// Removes it.
+    Delete,
+}
+
+/// An instance that was replaced and has still to be deleted.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Retired {
+    /// What AWS gave it.
+    pub outputs: Value,
+    /// Its settings.
+    pub spec: Value,
+}
+
+impl State {
+    /// The state of a stack of which nothing exists yet.
+    pub fn new(stack: impl Into<String>, region: impl Into<String>) -> Self {
+        Self {
+            format: FORMAT,
+            lineage: uuid::Uuid::new_v4().to_string(),
+            serial: 0,
+            stack: stack.into(),
+            account: None,
+            region: region.into(),
+            choices: BTreeMap::new(),
+            outputs: BTreeMap::new(),
+            protect: false,
+            records: BTreeMap::new(),
+        }
+    }
+
+    /// Reads a document, refusing what this program does not understand.
+    pub fn parse(text: &str, place: &str) -> Result<Self, StateError> {
+        let unreadable = |reason: String| StateError::Unreadable { place: place.to_owned(), reason };
+        let value: Value = serde_json::from_str(text).map_err(|e| unreadable(e.to_string()))?;
+        let format = value.get("format").and_then(Value::as_u64);
+        match format {
+            Some(format) if format > u64::from(FORMAT) => {
+                Err(StateError::Newer { place: place.to_owned(), format })
+            }
+            Some(_) => serde_json::from_value(value).map_err(|e| unreadable(e.to_string())),
+            None => Err(unreadable("it has no `format` number".to_owned())),
+        }
+    }
+}
+
+/// What can go wrong with the state.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum StateError {
+    /// The document is damaged.
+    #[error(
+        "{place} cannot be read: {reason}\nthe previous version stands beside it (`.previous.json`); the cloud still knows every resource"
+    )]
+    Unreadable {
+        /// Where the document is.
+        place: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The document was written by a newer program.
+    #[error(
+        "{place} has format {format}, this orderctl understands up to {FORMAT}; use the newer orderctl that wrote it"
+    )]
+    Newer {
+        /// Where the document is.
+        place: String,
+        /// Its format.
+        format: u64,
+    },
+    /// Reading or writing failed.
+    #[error("{place}: {reason}")]
+    Access {
+        /// The file or object.
+        place: String,
+        /// The reason.
+        reason: String,
+    },
+    /// Somebody else is working on the stack.
+    #[error("stack `{stack}` is locked by {owner}")]
+    Locked {
+        /// The stack.
+        stack: String,
+        /// Who holds the lock, since when and from where.
+        owner: String,
+    },
+}
+
+/// Where states are kept.
+pub trait Store: Send + Sync {
+    /// Reads the state of a stack, if there is one.
+    fn load<'a>(&'a self, stack: &'a str) -> BoxFuture<'a, Result<Option<State>, StateError>>;
+
+    /// Writes the state durably, whole or not at all.
+    fn save<'a>(&'a self, state: &'a State) -> BoxFuture<'a, Result<(), StateError>>;
+
+    /// Removes the state of a stack that is no more.
+    fn remove<'a>(&'a self, stack: &'a str) -> BoxFuture<'a, Result<(), StateError>>;
+
+    /// Takes the lock of a stack, or says who holds it. Dropping the lock releases it.
+    fn lock<'a>(
+        &'a self,
+        stack: &'a str,
+        purpose: &'a str,
+    ) -> BoxFuture<'a, Result<Lock, StateError>>;
+
+    /// Names the stacks in the store.
+    fn stacks(&self) -> BoxFuture<'_, Result<Vec<String>, StateError>>;
+
+    /// Says where the state of a stack is, for messages.
+    fn place(&self, stack: &str) -> String;
+}
+
+/// A held lock.
+pub struct Lock {
+    _held: Box<dyn Send + Sync>,
+}
+
+impl Lock {
+    fn new(held: impl Send + Sync + 'static) -> Self {
+        Self { _held: Box::new(held) }
+    }
+}
+
+/// The store that `--state` names: a directory.
+pub fn open(location: Option<&str>) -> Result<Box<dyn Store>, StateError> {
+    match location {
+        Some(url) if url.contains("://") => Err(StateError::Access {
+            place: url.to_owned(),
+            reason: "only a directory can hold states; give a path".to_owned(),
+        }),
+        other => Ok(Box::new(LocalStore::new(PathBuf::from(other.unwrap_or("state"))))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_documented_example_is_a_state() {
+        let text = include_str!("../../state/example.json");
+        let state = State::parse(text, "example.json").unwrap();
+        assert_eq!(state.format, FORMAT);
+        let written = serde_json::to_value(&state).unwrap();
+        assert_eq!(written, serde_json::from_str::<Value>(text).unwrap(), "no field is lost");
+        assert!(include_str!("../../state/README.md").contains(text.trim()), "README shows it");
+    }
+
+    #[test]
+    fn a_newer_format_and_damaged_text_are_refused_with_the_place() {
+        let newer = State::parse(r#"{"format": 99}"#, "state/dev.json").unwrap_err();
+        assert!(newer.to_string().contains("state/dev.json has format 99"), "{newer}");
+        for text in ["", "{", "[]", "{}", r#"{"format": 1}"#] {
+            let error = State::parse(text, "state/dev.json").unwrap_err();
+            assert!(matches!(error, StateError::Unreadable { .. }), "{text}: {error}");
+        }
+    }
+}
