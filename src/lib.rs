@@ -1,3 +1,8 @@
+//! Stands up, watches, releases onto and tears down the order-API stack on AWS.
+
 pub mod aws;
+pub mod config;
+pub mod engine;
 pub mod kinds;
 pub mod resource;
+pub mod state;
