@@ -37,6 +37,11 @@ impl Address {
         if fine { Ok(Self(name)) } else { Err(name) }
     }
 
+    /// Stands in for an address that broke the rule, until the mistake is reported.
+    pub(crate) fn placeholder() -> Self {
+        Self("invalid".to_owned())
+    }
+
     /// The name.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -229,6 +234,11 @@ impl<K: Resource> Handle<K> {
     /// The node's address.
     pub fn address(&self) -> &Address {
         &self.address
+    }
+
+    /// What dependents through this handle wait for.
+    pub(crate) fn wait(&self) -> Wait {
+        self.wait
     }
 
     /// The same node, for dependents that need it working and not only its id (law 4).

@@ -85,6 +85,9 @@ impl<K: Resource> AnyKind for Bound<K> {
             holds_inputs: K::HOLDS_INPUTS,
             holds_data: K::HOLDS_DATA,
             shared: K::SHARED,
+            delete_is_final: K::DELETE_IS_FINAL,
+            outputs_change_on_update: K::OUTPUTS_CHANGE_ON_UPDATE,
+            replace_when_failed: K::REPLACE_WHEN_FAILED,
             times: K::TIMES,
             refusals: K::REFUSALS,
         }

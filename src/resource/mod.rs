@@ -65,6 +65,15 @@ pub trait Resource: Sized + Send + Sync + 'static {
     const HOLDS_DATA: bool = false;
     /// Says whether it is account-wide (a service-linked role): ensured, never owned nor deleted.
     const SHARED: bool = false;
+    /// Says whether a delete call that succeeded is the end of it, for things whose absence cannot
+    /// be seen (an unconfirmed e-mail subscription, a validation that is only waited for).
+    const DELETE_IS_FINAL: bool = false;
+    /// Says whether an update gives new outputs (a task definition's next revision), so that a plan
+    /// shows them as not known yet.
+    const OUTPUTS_CHANGE_ON_UPDATE: bool = false;
+    /// Says whether one that failed for good is to be replaced without being asked: it never
+    /// worked, so nothing is lost (a failed NAT gateway).
+    const REPLACE_WHEN_FAILED: bool = false;
     /// Gives typical durations, for forecasts, critical-path order and "usually takes" texts.
     const TIMES: Times = Times::QUICK;
     /// Lists the answers of AWS that mean "not yet" for each call.

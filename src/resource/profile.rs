@@ -144,6 +144,12 @@ pub struct Profile {
     pub holds_data: bool,
     /// See [`super::Resource::SHARED`].
     pub shared: bool,
+    /// See [`super::Resource::DELETE_IS_FINAL`].
+    pub delete_is_final: bool,
+    /// See [`super::Resource::OUTPUTS_CHANGE_ON_UPDATE`].
+    pub outputs_change_on_update: bool,
+    /// See [`super::Resource::REPLACE_WHEN_FAILED`].
+    pub replace_when_failed: bool,
     /// See [`super::Resource::TIMES`].
     pub times: Times,
     /// See [`super::Resource::REFUSALS`].

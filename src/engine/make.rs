@@ -1,0 +1,517 @@
+//! Brings one node to what is wanted: observe, announce, create, record, wait until it works,
+//! compare again, update, record.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde_json::Value;
+use tokio::time::Instant;
+
+use super::apply::{Run, StepEnd};
+use super::events::Event;
+use super::graph::Node;
+use super::observe::{Look, recorded, unknown_kind};
+use super::plan::{Action, Owner, PlannedNode, compare, has_unknown, owner};
+use super::report::Left;
+use super::wait::{Outcome, Pace, persist};
+use crate::resource::{
+    Address, AnyKind, AnyLive, Changes, Class, Condition, Error, Identity, Replacement, Result,
+    Scope, Verb,
+};
+use crate::state::{Intent, IntentAction, Record, Retired};
+
+/// How long a read may miss what was just made (field guide, section 1, rule 6).
+const INVISIBLE: Duration = Duration::from_secs(300);
+/// How long to look for the object of a create whose answer was lost, before it is sent again; for
+/// kinds that only their tags identify.
+const LOOK_FOR_LOST: Duration = Duration::from_secs(20);
+/// How long AWS may take to show an update.
+const UPDATE_SHOWS: Duration = Duration::from_secs(20);
+const UPDATES: usize = 3;
+
+pub(super) async fn make(run: &Run, node: &Node, planned: &PlannedNode) -> Result<(), StepEnd> {
+    let kind = run
+        .context
+        .kind(node.kind)
+        .ok_or_else(|| StepEnd::Failed(Left::Nothing, unknown_kind(node.kind)))?;
+    let (want, complete) = run.resolved(node);
+    if !complete || has_unknown(&want) {
+        let error = Error::new(node.kind, Class::Refused, "a value it refers to is missing")
+            .with_advice("run the same command again; report this if it stays");
+        return Err(StepEnd::Failed(Left::Nothing, error));
+    }
+    let maker = Maker { run, node, planned, kind: Arc::clone(kind), want };
+    if planned.profile.shared {
+        return maker.ensure_shared().await;
+    }
+    if planned.action == Action::NoChange && !planned.is_waiting() {
+        return maker.keep().await;
+    }
+    maker.bring_about().await
+}
+
+struct Maker<'a> {
+    run: &'a Run,
+    node: &'a Node,
+    planned: &'a PlannedNode,
+    kind: Arc<dyn AnyKind>,
+    want: Value,
+}
+
+impl Maker<'_> {
+    fn address(&self) -> &Address {
+        &self.node.address
+    }
+
+    fn scope(&self) -> Scope {
+        self.run.context.scope_of(self.address())
+    }
+
+    async fn bring_about(&self) -> Result<(), StepEnd> {
+        let begun = Instant::now();
+        let (live, made) = match self.find().await? {
+            Some(live) => {
+                self.take_over(&live).await?;
+                (Some(live), false)
+            }
+            None => {
+                self.create().await?;
+                (None, true)
+            }
+        };
+        self.settle(live, made, begun).await
+    }
+
+    /// The resource as it is, if it is there. A plan that has just seen that there is none is
+    /// believed, unless an announced create never answered.
+    async fn find(&self) -> Result<Option<AnyLive>, StepEnd> {
+        let intent = self.run.journal.read(|state| {
+            let record = state.records.get(self.address())?;
+            if record.outputs.is_some() { None } else { record.intent.clone() }
+        });
+        let replaced = self.planned.action == Action::Replace;
+        if self.planned.live.is_none() && intent.is_none() {
+            return Ok(None);
+        }
+        if replaced && self.planned.profile.replacement == Replacement::CreateFirst {
+            return Ok(None);
+        }
+        let begun = Instant::now();
+        let mut pace = Pace::new();
+        loop {
+            let found = self.observe().await.map_err(|e| StepEnd::Failed(Left::Recorded, e))?;
+            match found {
+                Some(live) if live.condition == Condition::Deleting => {
+                    self.run.waiting(self.address(), "the previous one is still being deleted");
+                }
+                Some(live) if self.is_retired(&live) => return Ok(None),
+                Some(live) => return Ok(Some(live)),
+                None => {
+                    let fresh_intent = intent.as_ref().is_some_and(|intent| {
+                        let age = Timestamp::now().duration_since(intent.since);
+                        age.unsigned_abs() < INVISIBLE
+                    });
+                    let only_tags = self.planned.profile.identity == Identity::Tags;
+                    if !fresh_intent || !only_tags || begun.elapsed() >= LOOK_FOR_LOST {
+                        return Ok(None);
+                    }
+                    self.run.waiting(self.address(), "looking for what the last run may have made");
+                }
+            }
+            if begun.elapsed() >= self.delete_limit() {
+                return Err(self.too_long("it is still being deleted"));
+            }
+            pace.pause(&self.run.options.stop).await.map_err(|_| StepEnd::Stopped)?;
+        }
+    }
+
+    fn is_retired(&self, live: &AnyLive) -> bool {
+        self.run.journal.read(|state| {
+            state
+                .records
+                .get(self.address())
+                .is_some_and(|r| r.retired.iter().any(|old| old.outputs == live.outputs))
+        })
+    }
+
+    /// Records a resource that exists, after making sure that it is ours to change (law 3).
+    async fn take_over(&self, live: &AnyLive) -> Result<(), StepEnd> {
+        let known = self.run.journal.read(|s| recorded(s, self.address()).is_some());
+        if !known && owner(live, &self.scope()) == Owner::Somebody && !self.run.options.adopt {
+            return Err(StepEnd::Failed(Left::Nothing, foreign(&self.planned.kind)));
+        }
+        self.run
+            .journal
+            .write(|state| {
+                let record = self.record(&mut state.records);
+                record.outputs = Some(live.outputs.clone());
+                record.spec.get_or_insert_with(|| live.spec.clone());
+                record.created_at.get_or_insert_with(Timestamp::now);
+                record.intent = Some(self.intent(IntentAction::Update, None));
+            })
+            .await?;
+        if !self.planned.profile.outputs_change_on_update {
+            self.run.exists(self.address(), &live.outputs);
+        }
+        Ok(())
+    }
+
+    fn record<'s>(
+        &self,
+        records: &'s mut std::collections::BTreeMap<Address, Record>,
+    ) -> &'s mut Record {
+        let record = records
+            .entry(self.address().clone())
+            .or_insert_with(|| Record::new(self.node.kind));
+        record.dependencies = self.node.edges.keys().cloned().collect();
+        record
+    }
+
+    fn intent(&self, action: IntentAction, token: Option<String>) -> Intent {
+        Intent {
+            action,
+            since: Timestamp::now(),
+            token,
+            spec: Some(self.want.clone()),
+            final_snapshot: None,
+        }
+    }
+
+    /// Announces, creates, and records the id the moment it is known (law 2).
+    async fn create(&self) -> Result<(), StepEnd> {
+        let token = self.announce_create().await?;
+        let scope = Scope { token: Some(token), ..self.scope() };
+        let outputs = loop {
+            let outcome = persist(
+                &self.planned.profile,
+                Verb::Create,
+                &self.run.options.stop,
+                || async {
+                    let _permit = self.run.permit().await;
+                    self.kind.create(&scope, &self.want).await
+                },
+                |error| self.run.waiting(self.address(), brief(error)),
+            )
+            .await;
+            match outcome {
+                Outcome::Done(outputs) => break outputs,
+                Outcome::Stopped => return Err(StepEnd::Stopped),
+                Outcome::Failed(error) if error.class() == Class::AlreadyExists => {
+                    match self.look_for(Duration::ZERO).await? {
+                        Some(live) if owner(&live, &scope) == Owner::Ours => break live.outputs,
+                        Some(live) if self.run.options.adopt => break live.outputs,
+                        Some(_) => {
+                            return Err(StepEnd::Failed(Left::Nothing, foreign(&self.planned.kind)));
+                        }
+                        None => return Err(StepEnd::Failed(Left::Nothing, error)),
+                    }
+                }
+                Outcome::Failed(error) => return Err(StepEnd::Failed(Left::Nothing, error)),
+                Outcome::Unclear(error) => {
+                    self.run.waiting(self.address(), brief(&error));
+                    let patience = match self.planned.profile.identity {
+                        Identity::Tags => LOOK_FOR_LOST,
+                        _ => Duration::ZERO,
+                    };
+                    match self.look_for(patience).await? {
+                        Some(live) if owner(&live, &scope) == Owner::Ours => break live.outputs,
+                        _ => {
+                            let mut pace = Pace::new();
+                            pace.pause(&self.run.options.stop)
+                                .await
+                                .map_err(|_| StepEnd::Stopped)?;
+                        }
+                    }
+                }
+            }
+        };
+        self.run
+            .journal
+            .write(|state| {
+                let record = self.record(&mut state.records);
+                record.outputs = Some(outputs.clone());
+                record.spec = Some(self.want.clone());
+                record.created_at = Some(Timestamp::now());
+                record.ready_at = None;
+            })
+            .await?;
+        self.run.context.events.send(Event::Created { address: self.address().clone() });
+        self.run.exists(self.address(), &outputs);
+        Ok(())
+    }
+
+    async fn announce_create(&self) -> Result<String, StepEnd> {
+        let retire = self.planned.action == Action::Replace
+            && self.planned.profile.replacement == Replacement::CreateFirst;
+        let mut token = None;
+        self.run
+            .journal
+            .write(|state| {
+                let record = self.record(&mut state.records);
+                if let (true, Some(outputs)) = (retire, record.outputs.take()) {
+                    let spec = record.spec.take().unwrap_or(Value::Null);
+                    record.retired.push(Retired { outputs, spec });
+                }
+                record.outputs = None;
+                let known = record.intent.take().filter(|i| i.action == IntentAction::Create);
+                let same = known.filter(|intent| intent.spec.as_ref() == Some(&self.want));
+                let fresh = || {
+                    self.intent(IntentAction::Create, Some(uuid::Uuid::new_v4().to_string()))
+                };
+                let intent = record.intent.insert(same.unwrap_or_else(fresh));
+                token = intent.token.clone();
+            })
+            .await?;
+        Ok(token.unwrap_or_default())
+    }
+
+    /// Looks for a resource that an unclear create may have made.
+    async fn look_for(&self, patience: Duration) -> Result<Option<AnyLive>, StepEnd> {
+        let begun = Instant::now();
+        let mut pace = Pace::new();
+        loop {
+            match self.observe().await {
+                Ok(Some(live)) => return Ok(Some(live)),
+                Ok(None) if begun.elapsed() >= patience => return Ok(None),
+                Ok(None) => {}
+                Err(error) => return Err(StepEnd::Failed(Left::Traceable, error)),
+            }
+            pace.pause(&self.run.options.stop).await.map_err(|_| StepEnd::Stopped)?;
+        }
+    }
+
+    /// Waits until it works and is as wanted; sends the updates that takes.
+    async fn settle(
+        &self,
+        mut seen: Option<AnyLive>,
+        made: bool,
+        begun: Instant,
+    ) -> Result<(), StepEnd> {
+        let mut pace = Pace::new();
+        let mut updates = 0;
+        let mut updated_at: Option<Instant> = None;
+        loop {
+            let live = match seen.take() {
+                Some(live) => Some(live),
+                None => {
+                    self.observe().await.map_err(|e| StepEnd::Failed(Left::Recorded, e))?
+                }
+            };
+            let reason = match live {
+                None if made && begun.elapsed() < INVISIBLE => "not visible yet".to_owned(),
+                None => return Err(self.too_long("it was there and cannot be found any more")),
+                Some(live) => {
+                    let changes = self.changes(&live)?;
+                    let is_ready = live.condition == Condition::Ready;
+                    let recently = updated_at.is_some_and(|at| at.elapsed() < UPDATE_SHOWS);
+                    // What is new is left alone until it works. What was there before may work only
+                    // after the update.
+                    let may_update = is_ready || (!made && updates == 0);
+                    if changes.is_empty() && is_ready {
+                        return self.finish(live).await;
+                    } else if !changes.is_empty() && may_update && !recently {
+                        if updates == UPDATES {
+                            return Err(self.not_taken(&changes));
+                        }
+                        self.update(&live, &changes).await?;
+                        updates += 1;
+                        updated_at = Some(Instant::now());
+                        pace = Pace::new();
+                        continue;
+                    }
+                    match live.condition {
+                        Condition::Failed(why) => return Err(self.failed(&why)),
+                        Condition::Pending(word) => word,
+                        Condition::Deleting => "being deleted".to_owned(),
+                        Condition::Ready => {
+                            format!("AWS to show {}", changes.names().join(", "))
+                        }
+                    }
+                }
+            };
+            if begun.elapsed() >= Duration::from_secs(self.planned.profile.times.limit.into()) {
+                return Err(self.too_long(&reason));
+            }
+            self.run.waiting(self.address(), reason);
+            pace.pause(&self.run.options.stop).await.map_err(|_| StepEnd::Stopped)?;
+        }
+    }
+
+    fn changes(&self, live: &AnyLive) -> Result<Changes, StepEnd> {
+        let last = self.run.journal.read(|state| recorded(state, self.address()));
+        let last = last.as_ref().map(|(_, spec)| spec);
+        let (changes, _) = compare(&self.want, live, last, &self.planned.profile);
+        let forced: Vec<_> = changes
+            .names()
+            .into_iter()
+            .filter(|field| self.planned.profile.replace_on.contains(&field.as_str()))
+            .collect();
+        if forced.is_empty() {
+            return Ok(changes);
+        }
+        let message = format!(
+            "AWS cannot change {} in place, and the plan did not say it would be replaced",
+            forced.join(", ")
+        );
+        let error = Error::new(self.planned.kind.clone(), Class::Refused, message)
+            .with_advice("run `orderctl plan` to see the replacement");
+        Err(StepEnd::Failed(Left::Recorded, error))
+    }
+
+    async fn update(&self, live: &AnyLive, changes: &Changes) -> Result<(), StepEnd> {
+        let scope = self.scope();
+        let outcome = persist(
+            &self.planned.profile,
+            Verb::Update,
+            &self.run.options.stop,
+            || async {
+                let _permit = self.run.permit().await;
+                self.kind.update(&scope, live, &self.want, changes).await
+            },
+            |error| self.run.waiting(self.address(), brief(error)),
+        )
+        .await;
+        match outcome {
+            // Updates say what the result is to be, so one whose answer was lost is seen or
+            // repeated by the next comparison.
+            Outcome::Done(()) | Outcome::Unclear(_) => Ok(()),
+            Outcome::Stopped => Err(StepEnd::Stopped),
+            Outcome::Failed(error) => Err(StepEnd::Failed(Left::Recorded, error)),
+        }
+    }
+
+    async fn finish(&self, live: AnyLive) -> Result<(), StepEnd> {
+        self.run
+            .journal
+            .write(|state| {
+                let record = self.record(&mut state.records);
+                record.outputs = Some(live.outputs.clone());
+                record.spec = Some(self.want.clone());
+                record.intent = None;
+                record.ready_at.get_or_insert_with(Timestamp::now);
+            })
+            .await?;
+        self.run.exists(self.address(), &live.outputs);
+        Ok(())
+    }
+
+    /// Nothing to do: the record is brought up to date if it says something else.
+    async fn keep(&self) -> Result<(), StepEnd> {
+        let Some(live) = &self.planned.live else { return Ok(()) };
+        self.run.exists(self.address(), &live.outputs);
+        let mut fresh = None;
+        let differs = self.run.journal.read(|state| {
+            let old = state.records.get(self.address());
+            let mut record = old.cloned().unwrap_or_else(|| Record::new(self.node.kind));
+            record.dependencies = self.node.edges.keys().cloned().collect();
+            record.outputs = Some(live.outputs.clone());
+            record.spec = Some(self.want.clone());
+            record.intent = None;
+            record.ready_at.get_or_insert_with(Timestamp::now);
+            let differs = old != Some(&record);
+            fresh = Some(record);
+            differs
+        });
+        if let (true, Some(record)) = (differs, fresh) {
+            self.run
+                .journal
+                .write(|state| {
+                    state.records.insert(self.address().clone(), record);
+                })
+                .await?;
+        }
+        Ok(())
+    }
+
+    /// Makes sure an account-wide thing is there; it is never recorded as ours.
+    async fn ensure_shared(&self) -> Result<(), StepEnd> {
+        if let Some(live) = &self.planned.live {
+            self.run.know(self.address(), &live.outputs);
+            return Ok(());
+        }
+        let scope = self.scope();
+        let outcome = persist(
+            &self.planned.profile,
+            Verb::Create,
+            &self.run.options.stop,
+            || async {
+                let _permit = self.run.permit().await;
+                self.kind.create(&scope, &self.want).await
+            },
+            |error| self.run.waiting(self.address(), brief(error)),
+        )
+        .await;
+        match outcome {
+            Outcome::Done(outputs) => {
+                self.run.know(self.address(), &outputs);
+                Ok(())
+            }
+            Outcome::Stopped => Err(StepEnd::Stopped),
+            Outcome::Failed(error) | Outcome::Unclear(error) => {
+                Err(StepEnd::Failed(Left::Nothing, error))
+            }
+        }
+    }
+
+    async fn observe(&self) -> Result<Option<AnyLive>> {
+        let look = Look {
+            kind: self.node.kind,
+            scope: self.scope(),
+            want: self.want.clone(),
+            last: self.run.journal.read(|state| recorded(state, self.address())),
+        };
+        let _permit = self.run.permit().await;
+        look.run(&self.run.context.kinds).await
+    }
+
+    fn delete_limit(&self) -> Duration {
+        Duration::from_secs(self.planned.profile.times.delete_limit().into())
+    }
+
+    fn too_long(&self, reason: &str) -> StepEnd {
+        let error = Error::new(
+            self.planned.kind.clone(),
+            Class::Refused,
+            format!("AWS is not done with it: {reason}"),
+        )
+        .with_advice("run the same command again to go on waiting");
+        StepEnd::Failed(Left::Recorded, error)
+    }
+
+    fn failed(&self, why: &str) -> StepEnd {
+        let error = Error::new(
+            self.planned.kind.clone(),
+            Class::Refused,
+            format!("AWS reports that it failed: {why}"),
+        )
+        .with_advice("mend the cause, then run the same command again");
+        StepEnd::Failed(Left::Recorded, error)
+    }
+
+    fn not_taken(&self, changes: &Changes) -> StepEnd {
+        let fields: Vec<String> = changes
+            .0
+            .iter()
+            .map(|change| format!("{} is {} and not {}", change.path, change.from, change.to))
+            .collect();
+        let error = Error::new(
+            self.planned.kind.clone(),
+            Class::Refused,
+            format!("AWS accepted {UPDATES} updates, and still {}", fields.join("; ")),
+        )
+        .with_advice("look for somebody or something else that sets these fields");
+        StepEnd::Failed(Left::Recorded, error)
+    }
+}
+
+/// The error for a resource that has our name but belongs to somebody else (law 3).
+fn foreign(kind: &str) -> Error {
+    Error::new(kind, Class::AlreadyExists, "one of this name exists and is not this stack's")
+        .with_advice("use another suffix, delete it, or take it over with `orderctl up --adopt`")
+}
+
+/// An error in the few words of a progress line.
+pub(super) fn brief(error: &Error) -> String {
+    format!("{} answers {}", error.operation(), error.code().unwrap_or("nothing usable"))
+}

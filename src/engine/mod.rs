@@ -1,0 +1,57 @@
+//! The reconcile flow, written once for all kinds: graph, plan, apply, teardown. Speaks JSON to
+//! kinds, and events to whoever watches; names no AWS crate.
+
+mod apply;
+mod events;
+mod graph;
+mod make;
+mod observe;
+mod plan;
+mod remove;
+mod report;
+mod schedule;
+mod teardown;
+#[cfg(test)]
+mod tests;
+mod wait;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+pub use apply::{ApplyOptions, apply};
+pub use events::{Event, Events, Phase};
+pub use graph::{Declaration, Graph, GraphError, Node};
+pub use plan::{Action, Plan, PlanError, PlanOptions, PlannedNode, plan};
+pub use report::{Left, Report, StepError};
+pub use teardown::{TeardownOptions, Whole, find_all, teardown};
+pub use wait::{Stop, settle};
+
+use crate::resource::{Address, AnyKind, Profile, Scope};
+
+/// The kinds by name, bound to their clients.
+pub type Kinds = HashMap<&'static str, Arc<dyn AnyKind>>;
+
+/// What every part of the engine needs to know of the stack it works on.
+#[derive(Clone)]
+pub struct Context {
+    /// The kinds, bound to clients that read afresh.
+    pub kinds: Arc<Kinds>,
+    /// The stack, account and region; node, token and snapshot are filled in per call.
+    pub scope: Scope,
+    /// Where events go.
+    pub events: Events,
+}
+
+impl Context {
+    fn scope_of(&self, address: &Address) -> Scope {
+        Scope { node: address.to_string(), ..self.scope.clone() }
+    }
+
+    fn kind(&self, name: &str) -> Option<&Arc<dyn AnyKind>> {
+        self.kinds.get(name)
+    }
+
+    fn profile(&self, name: &str) -> Option<Profile> {
+        self.kind(name).map(|kind| kind.profile())
+    }
+}

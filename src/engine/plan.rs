@@ -1,0 +1,283 @@
+//! Decides, without writing anything, what each node needs: the difference between the declaration
+//! and the cloud, with the state telling drift from a new wish.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
+
+use super::Context;
+use super::graph::{Declaration, Node};
+use super::observe::{Observations, observe_all, recorded};
+use crate::resource::{
+    Address, AnyLive, Changes, Condition, Error, Profile, Replacement, Scope, Tags, UNKNOWN, diff,
+    resolve, without_foreign_tags,
+};
+use crate::state::State;
+
+/// What is to be done with a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Action {
+    /// Nothing.
+    NoChange,
+    /// Make it.
+    Create,
+    /// Take over one that exists: ours, found again, or another's under `--adopt`.
+    Adopt,
+    /// Change it in place.
+    Update,
+    /// Delete it and make it anew, in the order of its kind.
+    Replace,
+    /// Delete it.
+    Delete,
+}
+
+/// One node of a plan.
+#[derive(Clone, Debug)]
+pub struct PlannedNode {
+    /// The node.
+    pub address: Address,
+    /// Its kind.
+    pub kind: String,
+    /// What is to be done.
+    pub action: Action,
+    /// The fields that differ.
+    pub changes: Changes,
+    /// Fields the running system owns that differ: shown, never changed.
+    pub runtime: Changes,
+    /// Why, where the changes alone do not say it.
+    pub reason: Option<String>,
+    /// The settings wanted, with "(known after apply)" where they are not known yet.
+    pub want: Value,
+    /// What was read from AWS.
+    pub live: Option<AnyLive>,
+    /// What the kind says of itself.
+    pub profile: Profile,
+}
+
+impl PlannedNode {
+    /// Says whether applying it deletes what cannot be brought back.
+    pub fn loses_data(&self) -> bool {
+        self.profile.holds_data && matches!(self.action, Action::Replace | Action::Delete)
+    }
+
+    /// The fields that force a replacement.
+    pub fn forced_by(&self) -> Vec<&str> {
+        let fields = self.changes.0.iter().map(|change| change.field());
+        fields.filter(|field| self.profile.replace_on.contains(field)).collect()
+    }
+
+    /// Says whether it exists but does not work yet, so that `up` waits for it.
+    pub fn is_waiting(&self) -> bool {
+        self.live.as_ref().is_some_and(|live| live.condition != Condition::Ready)
+    }
+}
+
+/// What a run would do.
+#[derive(Clone, Debug, Default)]
+pub struct Plan {
+    /// Every node: the declared ones in the order of their declaration, then those to delete.
+    pub nodes: Vec<PlannedNode>,
+    /// Resources that have a name of ours but belong to somebody else.
+    pub foreign: Vec<PlannedNode>,
+}
+
+impl Plan {
+    /// Says whether there is nothing to do.
+    pub fn is_empty(&self) -> bool {
+        self.nodes.iter().all(|node| node.action == Action::NoChange && !node.is_waiting())
+    }
+
+    /// How many nodes need `action`.
+    pub fn count(&self, action: Action) -> usize {
+        self.nodes.iter().filter(|node| node.action == action).count()
+    }
+
+    /// The node at `address`.
+    pub fn node(&self, address: &Address) -> Option<&PlannedNode> {
+        self.nodes.iter().find(|node| node.address == *address)
+    }
+}
+
+/// What the caller allows.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct PlanOptions {
+    /// Takes over resources that have our names but not our tags.
+    pub adopt: bool,
+}
+
+/// Why there is no plan.
+#[derive(Clone, Debug)]
+pub struct PlanError {
+    /// What could not be read.
+    pub errors: BTreeMap<Address, Error>,
+}
+
+/// Compares the declaration with the cloud. Writes nothing.
+pub async fn plan(
+    context: &Context,
+    declaration: &Declaration,
+    state: &State,
+    options: PlanOptions,
+) -> Result<Plan, PlanError> {
+    let observations = observe_all(context, declaration, state).await;
+    if !observations.errors.is_empty() {
+        return Err(PlanError { errors: observations.errors });
+    }
+    let mut plan = Plan::default();
+    for node in &declaration.nodes {
+        let Some(profile) = context.profile(node.kind) else {
+            let error = super::observe::unknown_kind(node.kind);
+            return Err(PlanError { errors: [(node.address.clone(), error)].into() });
+        };
+        let scope = context.scope_of(&node.address);
+        let planned = decide(node, profile, &scope, &plan, &observations, state);
+        let foreign = planned.live.as_ref().is_some_and(|live| {
+            planned.action == Action::Adopt && owner(live, &scope) == Owner::Somebody
+        });
+        if foreign && !options.adopt {
+            plan.foreign.push(planned.clone());
+        }
+        plan.nodes.push(planned);
+    }
+    plan.nodes.extend(deletions(context, declaration, state));
+    Ok(plan)
+}
+
+/// Whose a resource is, by its tags.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Owner {
+    /// It carries this stack's and this node's tags, or its kind has none and it is inside
+    /// something that does.
+    Ours,
+    /// It does not.
+    Somebody,
+}
+
+pub(super) fn owner(live: &AnyLive, scope: &Scope) -> Owner {
+    let tags = live.spec.get("tags").map(|tags| serde_json::from_value::<Tags>(tags.clone()));
+    match tags {
+        Some(Ok(tags)) if !tags.belong_to(scope) => Owner::Somebody,
+        _ => Owner::Ours,
+    }
+}
+
+fn decide(
+    node: &Node,
+    profile: Profile,
+    scope: &Scope,
+    plan: &Plan,
+    observations: &Observations,
+    state: &State,
+) -> PlannedNode {
+    let want = resolve(&node.spec, &|reference| {
+        let upstream = plan.node(&reference.address)?;
+        let changes_outputs =
+            upstream.action == Action::Update && upstream.profile.outputs_change_on_update;
+        match upstream.action {
+            Action::Create | Action::Replace => None,
+            _ if changes_outputs => None,
+            _ => upstream.live.as_ref()?.outputs.get(&reference.field).cloned(),
+        }
+    })
+    .spec;
+    let last = recorded(state, &node.address);
+    let live = observations.live.get(&node.address).cloned().flatten();
+    let mut planned = PlannedNode {
+        address: node.address.clone(),
+        kind: node.kind.to_owned(),
+        action: Action::NoChange,
+        changes: Changes::default(),
+        runtime: Changes::default(),
+        reason: None,
+        want,
+        live,
+        profile,
+    };
+    let Some(live) = &planned.live else {
+        planned.action = Action::Create;
+        planned.changes = diff(&planned.want, &Value::Null, None);
+        planned.reason =
+            last.is_some().then(|| "drift: it was made before and is gone from AWS".to_owned());
+        return planned;
+    };
+    if profile.shared {
+        return planned;
+    }
+    let last_spec = last.as_ref().map(|(_, spec)| spec);
+    (planned.changes, planned.runtime) = compare(&planned.want, live, last_spec, &profile);
+    let replaced_below = node.edges.keys().find(|to| {
+        plan.node(to).is_some_and(|upstream| {
+            upstream.action == Action::Replace
+                && upstream.profile.replacement == Replacement::DeleteFirst
+        })
+    });
+    planned.action = if live.condition == Condition::Deleting {
+        planned.reason = Some("AWS is still deleting the previous one".to_owned());
+        Action::Create
+    } else if !planned.forced_by().is_empty() {
+        Action::Replace
+    } else if let (Condition::Failed(why), true) = (&live.condition, profile.replace_when_failed) {
+        planned.reason = Some(format!("it failed: {why}"));
+        Action::Replace
+    } else if let (Some(to), true, Replacement::DeleteFirst) =
+        (replaced_below, profile.holds_inputs, profile.replacement)
+    {
+        planned.reason = Some(format!("it is built on `{to}`, which is replaced"));
+        Action::Replace
+    } else if last.is_none() && owner(live, scope) == Owner::Somebody {
+        planned.reason = Some("it exists without this stack's tags".to_owned());
+        Action::Adopt
+    } else if last.is_none() {
+        planned.reason = Some("it exists and is ours; the state does not know it".to_owned());
+        Action::Adopt
+    } else if !planned.changes.is_empty() {
+        Action::Update
+    } else {
+        Action::NoChange
+    };
+    planned
+}
+
+/// The changes to make, and apart from them those that the running system owns.
+pub(super) fn compare(
+    want: &Value,
+    live: &AnyLive,
+    last: Option<&Value>,
+    profile: &Profile,
+) -> (Changes, Changes) {
+    let present = without_foreign_tags(&live.spec, want, last);
+    let all = diff(want, &present, last);
+    let (runtime, changes) =
+        all.0.into_iter().partition(|change| profile.runtime_owned.contains(&change.field()));
+    (Changes(changes), Changes(runtime))
+}
+
+/// Recorded nodes that are not declared any more, and older instances a replacement left.
+fn deletions(context: &Context, declaration: &Declaration, state: &State) -> Vec<PlannedNode> {
+    let declared: BTreeSet<&Address> = declaration.nodes.iter().map(|n| &n.address).collect();
+    let gone = state.records.iter().filter(|(address, _)| !declared.contains(address));
+    gone.filter_map(|(address, record)| {
+        Some(PlannedNode {
+            address: address.clone(),
+            kind: record.kind.clone(),
+            action: Action::Delete,
+            changes: Changes::default(),
+            runtime: Changes::default(),
+            reason: Some("it is not declared any more".to_owned()),
+            want: Value::Null,
+            live: None,
+            profile: context.profile(&record.kind)?,
+        })
+    })
+    .collect()
+}
+
+/// Says whether the specification still holds a value that is not known.
+pub(super) fn has_unknown(value: &Value) -> bool {
+    match value {
+        Value::String(text) => text.contains(UNKNOWN),
+        Value::Array(items) => items.iter().any(has_unknown),
+        Value::Object(map) => map.values().any(has_unknown),
+        _ => false,
+    }
+}

@@ -1,0 +1,178 @@
+//! Deletes one node: announce, delete while AWS says "not yet", wait until it is gone, forget.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde_json::Value;
+use tokio::time::Instant;
+
+use super::apply::{Run, StepEnd};
+use super::make::brief;
+use super::observe::{Look, unknown_kind};
+use super::plan::{Action, Owner, PlannedNode, owner};
+use super::report::Left;
+use super::wait::{Outcome, Pace, persist};
+use crate::resource::{
+    AnyLive, Class, Condition, Error, Replacement, Result, Scope, Verb,
+};
+use crate::state::{Intent, IntentAction, Record};
+
+/// How long a delete that AWS accepted may go unseen before it is sent again.
+const REPEAT: Duration = Duration::from_secs(30);
+
+pub(super) async fn remove(run: &Run, planned: &PlannedNode) -> Result<(), StepEnd> {
+    let address = &planned.address;
+    let Some(record) = run.journal.read(|state| state.records.get(address).cloned()) else {
+        return Ok(());
+    };
+    for old in &record.retired {
+        let instance = Instance {
+            run,
+            planned,
+            outputs: Some(old.outputs.clone()),
+            spec: old.spec.clone(),
+            snapshot: None,
+        };
+        instance.remove().await?;
+        run.journal
+            .write(|state| {
+                if let Some(record) = state.records.get_mut(address) {
+                    record.retired.retain(|other| other != old);
+                }
+            })
+            .await?;
+    }
+    let goes = planned.action == Action::Delete
+        || (planned.action == Action::Replace
+            && planned.profile.replacement == Replacement::DeleteFirst);
+    if !goes {
+        return Ok(());
+    }
+    if let (false, Some(spec)) = (planned.profile.shared, record.known_spec().cloned()) {
+        let snapshot = announce(run, planned, &record).await?;
+        let outputs = record.outputs.clone();
+        Instance { run, planned, outputs, spec, snapshot }.remove().await?;
+    }
+    run.journal
+        .write(|state| {
+            state.records.remove(address);
+        })
+        .await?;
+    Ok(())
+}
+
+/// Saves the intent to delete. A repeated delete leaves the same final snapshot as the first, but
+/// whether to leave one is what the current command says.
+async fn announce(
+    run: &Run,
+    planned: &PlannedNode,
+    record: &Record,
+) -> Result<Option<String>, StepEnd> {
+    let known = record.intent.as_ref().filter(|intent| intent.action == IntentAction::Delete);
+    let wanted = run.options.final_snapshot.clone().filter(|_| planned.profile.holds_data);
+    let snapshot = wanted.map(|wanted| {
+        known.and_then(|intent| intent.final_snapshot.clone()).unwrap_or(wanted)
+    });
+    let intent = Intent {
+        action: IntentAction::Delete,
+        since: known.map_or_else(Timestamp::now, |intent| intent.since),
+        token: None,
+        spec: record.known_spec().cloned(),
+        final_snapshot: snapshot.clone(),
+    };
+    run.journal
+        .write(|state| {
+            if let Some(record) = state.records.get_mut(&planned.address) {
+                record.intent = Some(intent);
+            }
+        })
+        .await?;
+    Ok(snapshot)
+}
+
+struct Instance<'a> {
+    run: &'a Run,
+    planned: &'a PlannedNode,
+    outputs: Option<Value>,
+    spec: Value,
+    snapshot: Option<String>,
+}
+
+impl Instance<'_> {
+    async fn remove(&self) -> Result<(), StepEnd> {
+        let scope = Scope {
+            final_snapshot: self.snapshot.clone(),
+            ..self.run.context.scope_of(&self.planned.address)
+        };
+        let begun = Instant::now();
+        let limit = Duration::from_secs(self.planned.profile.times.delete_limit().into());
+        let mut pace = Pace::new();
+        let mut sent: Option<Instant> = None;
+        loop {
+            let live = match self.observe(&scope).await {
+                Ok(live) => live,
+                Err(error) if error.class() == Class::NotFound => None,
+                Err(error) => return Err(StepEnd::Failed(Left::Recorded, error)),
+            };
+            let Some(live) = live else { return Ok(()) };
+            // Found by its name alone, and not ours: then ours was never made.
+            if self.outputs.is_none() && owner(&live, &scope) == Owner::Somebody {
+                return Ok(());
+            }
+            let due = sent.is_none_or(|at| at.elapsed() >= REPEAT);
+            if live.condition != Condition::Deleting && due {
+                self.delete(&scope, &live).await?;
+                if self.planned.profile.delete_is_final {
+                    return Ok(());
+                }
+                sent = Some(Instant::now());
+                continue;
+            }
+            if begun.elapsed() >= limit {
+                let error = Error::new(
+                    self.planned.kind.clone(),
+                    Class::Refused,
+                    "AWS has accepted the delete but is not done with it",
+                )
+                .with_advice("run the same command again to go on waiting");
+                return Err(StepEnd::Failed(Left::Recorded, error));
+            }
+            self.run.waiting(&self.planned.address, "being deleted");
+            pace.pause(&self.run.options.stop).await.map_err(|_| StepEnd::Stopped)?;
+        }
+    }
+
+    async fn delete(&self, scope: &Scope, live: &AnyLive) -> Result<(), StepEnd> {
+        let kind = self.run.context.kind(&self.planned.kind).ok_or_else(|| {
+            StepEnd::Failed(Left::Recorded, unknown_kind(&self.planned.kind))
+        })?;
+        let outcome = persist(
+            &self.planned.profile,
+            Verb::Delete,
+            &self.run.options.stop,
+            || async {
+                let _permit = self.run.permit().await;
+                kind.delete(scope, live).await
+            },
+            |error| self.run.waiting(&self.planned.address, brief(error)),
+        )
+        .await;
+        match outcome {
+            // Whether a delete whose answer was lost worked is seen by the next look.
+            Outcome::Done(()) | Outcome::Unclear(_) => Ok(()),
+            Outcome::Stopped => Err(StepEnd::Stopped),
+            Outcome::Failed(error) => Err(StepEnd::Failed(Left::Recorded, error)),
+        }
+    }
+
+    async fn observe(&self, scope: &Scope) -> Result<Option<AnyLive>> {
+        let look = Look {
+            kind: self.planned.profile.kind,
+            scope: scope.clone(),
+            want: self.spec.clone(),
+            last: self.outputs.clone().map(|outputs| (outputs, self.spec.clone())),
+        };
+        let _permit = self.run.permit().await;
+        look.run(&self.run.context.kinds).await
+    }
+}
