@@ -2,7 +2,7 @@
 //! exists only after its node was added, so a declared graph cannot have a cycle and the order of
 //! declaration is an order in which everything can be made.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
@@ -19,6 +19,15 @@ pub struct Node {
     pub spec: Value,
     /// The nodes it waits for, and what it waits for.
     pub edges: BTreeMap<Address, Wait>,
+    /// Those of `edges` that matter for making alone; deleting need not mind them.
+    pub follows: BTreeSet<Address>,
+}
+
+impl Node {
+    /// The nodes that must outlive this one.
+    pub fn dependencies(&self) -> BTreeSet<Address> {
+        self.edges.keys().filter(|to| !self.follows.contains(*to)).cloned().collect()
+    }
 }
 
 /// A graph being declared.
@@ -95,7 +104,8 @@ impl Graph {
             let problem = GraphError::Dangling { node: address.clone(), to: to.clone() };
             self.problem.get_or_insert(problem);
         }
-        self.nodes.push(Node { address: address.clone(), kind, spec, edges });
+        let follows = BTreeSet::new();
+        self.nodes.push(Node { address: address.clone(), kind, spec, edges, follows });
     }
 
     /// Makes `node` wait until `first` exists, where no data flows between them. The handle's
@@ -106,6 +116,15 @@ impl Graph {
         };
         let wait = found.edges.entry(first.address().clone()).or_insert(first.wait());
         *wait = (*wait).max(first.wait());
+    }
+
+    /// Makes `node` wait until `first` exists, for the order of making alone: they are deleted side
+    /// by side.
+    pub fn follow<A: Resource, B: Resource>(&mut self, node: &Handle<A>, first: &Handle<B>) {
+        self.after(node, first);
+        if let Some(found) = self.nodes.iter_mut().find(|n| n.address == *node.address()) {
+            found.follows.insert(first.address().clone());
+        }
     }
 
     /// Declares one output of the stack.

@@ -164,7 +164,7 @@ impl Maker<'_> {
         let record = records
             .entry(self.address().clone())
             .or_insert_with(|| Record::new(self.node.kind));
-        record.dependencies = self.node.edges.keys().cloned().collect();
+        record.dependencies = self.node.dependencies();
         record
     }
 
@@ -404,7 +404,7 @@ impl Maker<'_> {
         let differs = self.run.journal.read(|state| {
             let old = state.records.get(self.address());
             let mut record = old.cloned().unwrap_or_else(|| Record::new(self.node.kind));
-            record.dependencies = self.node.edges.keys().cloned().collect();
+            record.dependencies = self.node.dependencies();
             record.outputs = Some(live.outputs.clone());
             record.spec = Some(self.want.clone());
             record.intent = None;

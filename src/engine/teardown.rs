@@ -67,7 +67,7 @@ fn as_record(node: &Node, live: &AnyLive) -> Record {
     Record {
         outputs: Some(live.outputs.clone()),
         spec: Some(live.spec.clone()),
-        dependencies: node.edges.keys().cloned().collect(),
+        dependencies: node.dependencies(),
         ..Record::new(node.kind)
     }
 }
