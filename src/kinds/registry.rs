@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::{ec2, ssm};
+use super::{ec2, ecr, iam, logs, sns, ssm};
 use crate::aws::Aws;
 use crate::resource::{AnyKind, Bound, Resource};
 
@@ -12,5 +12,15 @@ pub fn registry(aws: &Arc<Aws>) -> HashMap<&'static str, Arc<dyn AnyKind>> {
     fn row<K: Resource<Api = Aws>>(aws: &Arc<Aws>) -> (&'static str, Arc<dyn AnyKind>) {
         (K::KIND, Arc::new(Bound::<K>::new(Arc::clone(aws))))
     }
-    HashMap::from([row::<ec2::Subnet>(aws), row::<ssm::Parameter>(aws)])
+    HashMap::from([
+        row::<ec2::Subnet>(aws),
+        row::<ecr::Repository>(aws),
+        row::<iam::Role>(aws),
+        row::<iam::ServiceLinkedRole>(aws),
+        row::<logs::LogGroup>(aws),
+        row::<logs::MetricFilter>(aws),
+        row::<sns::Subscription>(aws),
+        row::<sns::Topic>(aws),
+        row::<ssm::Parameter>(aws),
+    ])
 }
