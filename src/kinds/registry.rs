@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::{ec2, rds, secretsmanager, ssm};
+use super::{ec2, ecr, iam, logs, sns, ssm};
 use crate::aws::Aws;
 use crate::resource::{AnyKind, Bound, Resource};
 
@@ -19,6 +20,13 @@ pub fn registry(aws: &Arc<Aws>) -> HashMap<&'static str, Arc<dyn AnyKind>> {
         row::<rds::DbInstance>(aws),
         row::<rds::DbSubnetGroup>(aws),
         row::<secretsmanager::Secret>(aws),
+        row::<ecr::Repository>(aws),
+        row::<iam::Role>(aws),
+        row::<iam::ServiceLinkedRole>(aws),
+        row::<logs::LogGroup>(aws),
+        row::<logs::MetricFilter>(aws),
+        row::<sns::Subscription>(aws),
+        row::<sns::Topic>(aws),
         row::<ssm::Parameter>(aws),
     ])
 }
