@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::{ec2, ssm};
+use super::{ec2, ssm, wafv2};
 use crate::aws::Aws;
 use crate::resource::{AnyKind, Bound, Resource};
 
@@ -12,5 +12,11 @@ pub fn registry(aws: &Arc<Aws>) -> HashMap<&'static str, Arc<dyn AnyKind>> {
     fn row<K: Resource<Api = Aws>>(aws: &Arc<Aws>) -> (&'static str, Arc<dyn AnyKind>) {
         (K::KIND, Arc::new(Bound::<K>::new(Arc::clone(aws))))
     }
-    HashMap::from([row::<ec2::Subnet>(aws), row::<ssm::Parameter>(aws)])
+    HashMap::from([
+        row::<ec2::Subnet>(aws),
+        row::<ssm::Parameter>(aws),
+        row::<wafv2::IpSet>(aws),
+        row::<wafv2::WebAcl>(aws),
+        row::<wafv2::WebAclAssociation>(aws),
+    ])
 }
