@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::{ec2, ssm, wafv2};
+use super::{cloudwatch, ec2, ssm, wafv2};
 use crate::aws::Aws;
 use crate::resource::{AnyKind, Bound, Resource};
 
@@ -13,6 +13,8 @@ pub fn registry(aws: &Arc<Aws>) -> HashMap<&'static str, Arc<dyn AnyKind>> {
         (K::KIND, Arc::new(Bound::<K>::new(Arc::clone(aws))))
     }
     HashMap::from([
+        row::<cloudwatch::Alarm>(aws),
+        row::<cloudwatch::Dashboard>(aws),
         row::<ec2::Subnet>(aws),
         row::<ssm::Parameter>(aws),
         row::<wafv2::IpSet>(aws),
