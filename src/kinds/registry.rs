@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::{ec2, rds, secretsmanager, ssm};
 use super::{ec2, ecr, iam, logs, sns, ssm};
+use super::{cloudwatch, ec2, ssm, wafv2};
 use crate::aws::Aws;
 use crate::resource::{AnyKind, Bound, Resource};
 
@@ -28,5 +29,12 @@ pub fn registry(aws: &Arc<Aws>) -> HashMap<&'static str, Arc<dyn AnyKind>> {
         row::<sns::Subscription>(aws),
         row::<sns::Topic>(aws),
         row::<ssm::Parameter>(aws),
+        row::<cloudwatch::Alarm>(aws),
+        row::<cloudwatch::Dashboard>(aws),
+        row::<ec2::Subnet>(aws),
+        row::<ssm::Parameter>(aws),
+        row::<wafv2::IpSet>(aws),
+        row::<wafv2::WebAcl>(aws),
+        row::<wafv2::WebAclAssociation>(aws),
     ])
 }
