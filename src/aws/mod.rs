@@ -1,5 +1,6 @@
 //! The way to AWS: one struct of clients, error context, batched reads and the call counter.
 
+mod account;
 mod clients;
 mod error;
 mod observer;

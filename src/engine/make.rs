@@ -373,9 +373,17 @@ impl Maker<'_> {
         )
         .await;
         match outcome {
-            // Updates say what the result is to be, so one whose answer was lost is seen or
+            Outcome::Done(()) => {
+                // Kinds copy fields that AWS never returns from what was last applied.
+                self.run
+                    .journal
+                    .write(|state| self.record(&mut state.records).spec = Some(self.want.clone()))
+                    .await?;
+                Ok(())
+            }
+            // An update says what the result is to be, so one whose answer was lost is seen or
             // repeated by the next comparison.
-            Outcome::Done(()) | Outcome::Unclear(_) => Ok(()),
+            Outcome::Unclear(_) => Ok(()),
             Outcome::Stopped => Err(StepEnd::Stopped),
             Outcome::Failed(error) => Err(StepEnd::Failed(Left::Recorded, error)),
         }

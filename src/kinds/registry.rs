@@ -3,9 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::{ec2, rds, secretsmanager, ssm};
-use super::{ec2, ecr, iam, logs, sns, ssm};
-use super::{cloudwatch, ec2, ssm, wafv2};
+use super::{cloudwatch, ec2, ecr, iam, logs, rds, secretsmanager, sns, ssm, wafv2};
 use crate::aws::Aws;
 use crate::resource::{AnyKind, Bound, Resource};
 
@@ -15,23 +13,21 @@ pub fn registry(aws: &Arc<Aws>) -> HashMap<&'static str, Arc<dyn AnyKind>> {
         (K::KIND, Arc::new(Bound::<K>::new(Arc::clone(aws))))
     }
     HashMap::from([
+        row::<cloudwatch::Alarm>(aws),
+        row::<cloudwatch::Dashboard>(aws),
         row::<ec2::Subnet>(aws),
-        row::<rds::DbCluster>(aws),
-        row::<rds::DbClusterParameterGroup>(aws),
-        row::<rds::DbInstance>(aws),
-        row::<rds::DbSubnetGroup>(aws),
-        row::<secretsmanager::Secret>(aws),
         row::<ecr::Repository>(aws),
         row::<iam::Role>(aws),
         row::<iam::ServiceLinkedRole>(aws),
         row::<logs::LogGroup>(aws),
         row::<logs::MetricFilter>(aws),
+        row::<rds::DbCluster>(aws),
+        row::<rds::DbClusterParameterGroup>(aws),
+        row::<rds::DbInstance>(aws),
+        row::<rds::DbSubnetGroup>(aws),
+        row::<secretsmanager::Secret>(aws),
         row::<sns::Subscription>(aws),
         row::<sns::Topic>(aws),
-        row::<ssm::Parameter>(aws),
-        row::<cloudwatch::Alarm>(aws),
-        row::<cloudwatch::Dashboard>(aws),
-        row::<ec2::Subnet>(aws),
         row::<ssm::Parameter>(aws),
         row::<wafv2::IpSet>(aws),
         row::<wafv2::WebAcl>(aws),

@@ -49,12 +49,11 @@ impl Times {
         }
     }
 
-    /// The longest wait for a delete, in the same proportion, at least 20 minutes: network
+    /// The longest wait for a delete: that of a create, but at least 20 minutes, because network
     /// interfaces of AWS's own services hold security groups and subnets that long (field guide,
     /// section 2).
     pub const fn delete_limit(self) -> u32 {
-        let tenfold = self.delete * 10;
-        if tenfold > 1200 { tenfold } else { 1200 }
+        if self.limit > 1200 { self.limit } else { 1200 }
     }
 }
 

@@ -1,0 +1,143 @@
+//! The command line: global flags and the list of commands.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+use tracing_subscriber::EnvFilter;
+
+use crate::commands::{self, CommandError};
+use crate::ui::{ColorChoice, Printer, PrinterOptions};
+
+/// Stands up, watches and tears down the order-API stack on AWS.
+///
+/// Exit codes: 0 done, 1 failed, 2 usage or configuration, 3 locked, 4 `plan --detailed-exitcode`
+/// found changes, 130 interrupted.
+#[derive(Debug, Parser)]
+#[command(name = "orderctl", version, max_term_width = 100)]
+pub struct Cli {
+    #[command(flatten)]
+    globals: Globals,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// Flags that every command takes.
+#[derive(Args, Clone, Debug)]
+pub struct Globals {
+    /// Which stack: the ending of all its names
+    #[arg(long, global = true, value_name = "NAME")]
+    pub suffix: Option<String>,
+    /// AWS region
+    #[arg(long, global = true, value_name = "REGION")]
+    pub region: Option<String>,
+    /// Profile of the shared AWS configuration files
+    #[arg(long, global = true, value_name = "NAME")]
+    pub profile: Option<String>,
+    /// Configuration file [default: orderctl.toml, if it is there]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Directory that holds the state files [default: state]
+    #[arg(long, global = true, value_name = "DIR")]
+    pub state: Option<String>,
+    /// Work on a local AWS that orderctl installs and starts itself
+    #[arg(long, global = true, env = "ORDERCTL_SANDBOX", value_parser = clap::builder::FalseyValueParser::new())]
+    pub sandbox: bool,
+    /// Another endpoint for all AWS services
+    #[arg(long, global = true, value_name = "URL", env = "AWS_ENDPOINT_URL")]
+    pub endpoint_url: Option<String>,
+    /// Print JSON on stdout
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Print nothing but results and errors
+    #[arg(long, short, global = true)]
+    pub quiet: bool,
+    /// Log what happens; twice for every call
+    #[arg(long, short, global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+    /// When to use colours
+    #[arg(long, global = true, value_name = "WHEN", value_enum, default_value_t = ColorChoice::Auto)]
+    pub color: ColorChoice,
+    /// Never ask; refuse what would need an answer
+    #[arg(long, global = true)]
+    pub no_input: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Bring the stack to what is declared
+    Up(commands::up::UpArgs),
+    /// Show what `up` would do; writes nothing
+    Plan(commands::plan::PlanArgs),
+    /// Delete the stack and prove that nothing is left
+    Down(commands::down::DownArgs),
+    /// Print what the stack gives to its users
+    Outputs(commands::outputs::OutputsArgs),
+    /// Write a commented orderctl.toml
+    Init(commands::init::InitArgs),
+    /// Manage the local AWS
+    #[command(subcommand)]
+    Sandbox(commands::sandbox::SandboxCommand),
+}
+
+/// Runs the program.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // clap prints help and version on stdout, usage errors on stderr with exit code 2.
+            let code = if error.use_stderr() { 2 } else { 0 };
+            let _broken_pipe = error.print();
+            return ExitCode::from(code);
+        }
+    };
+    let globals = cli.globals;
+    let printer = Printer::new(PrinterOptions {
+        json: globals.json,
+        quiet: globals.quiet,
+        color: globals.color,
+        no_input: globals.no_input,
+    });
+    start_log(globals.verbose);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let result = match runtime {
+        Ok(runtime) => runtime.block_on(run(cli.command, &globals, &printer)),
+        Err(error) => Err(CommandError::failed(format!("no runtime: {error}"))),
+    };
+    match result {
+        Ok(code) => code,
+        Err(error) => {
+            error.print(&printer);
+            ExitCode::from(error.exit_code())
+        }
+    }
+}
+
+async fn run(
+    command: Command,
+    globals: &Globals,
+    printer: &Printer,
+) -> Result<ExitCode, CommandError> {
+    match command {
+        Command::Up(args) => commands::up::run(args, globals, printer).await,
+        Command::Plan(args) => commands::plan::run(args, globals, printer).await,
+        Command::Down(args) => commands::down::run(args, globals, printer).await,
+        Command::Outputs(args) => commands::outputs::run(args, globals, printer).await,
+        Command::Init(args) => commands::init::run(&args, globals, printer),
+        Command::Sandbox(command) => commands::sandbox::run(command, printer).await,
+    }
+}
+
+/// Only our own events are logged: those of the SDK would show requests, and with them secrets.
+fn start_log(verbose: u8) {
+    let level = match verbose {
+        0 => return,
+        1 => "orderctl=info",
+        2 => "orderctl=debug",
+        _ => "orderctl=trace",
+    };
+    tracing_subscriber::fmt()
+        .with_env_filter(EnvFilter::new(level))
+        .with_writer(std::io::stderr)
+        .init();
+}

@@ -1,0 +1,112 @@
+//! `orderctl down`: deletes the stack and proves that nothing is left.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::Args;
+use jiff::Timestamp;
+use tokio::time::Instant;
+
+use super::session::{DONE, Local, Session};
+use super::{CommandError, interrupt};
+use crate::cli::Globals;
+use crate::engine::{self, ApplyOptions, TeardownOptions};
+use crate::state::Journal;
+use crate::ui::{Printer, plan_view, progress, report_view};
+
+/// Deletes the stack: shows what will go, asks, deletes against the dependencies, and looks again
+/// until nothing is left. Works from half a stack, and from one whose state is lost.
+#[derive(Args, Debug)]
+pub struct DownArgs {
+    /// Do not ask
+    #[arg(long, short)]
+    yes: bool,
+    /// How many calls may be in flight at once
+    #[arg(long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=64))]
+    parallelism: u16,
+    /// Leave a final snapshot of the database
+    #[arg(long)]
+    final_snapshot: bool,
+}
+
+/// Runs the command.
+pub async fn run(
+    args: DownArgs,
+    globals: &Globals,
+    printer: &Printer,
+) -> Result<ExitCode, CommandError> {
+    let local = Local::open(globals).await?;
+    let _lock = local.store.lock(local.suffix.as_str(), "down").await?;
+    let session = Session::open(local, globals, printer).await?;
+    check_protection(&session)?;
+    let declaration = session.declaration()?;
+    let (events, follower) = progress::follow(printer, Some(declaration.nodes.len()));
+    let context = session.context(true, events);
+    let whole = engine::find_all(&context, &declaration, &session.state).await;
+    drop(context);
+    follower.finish().await;
+    let whole = whole?;
+    if whole.nodes.is_empty() {
+        session.local.store.remove(session.local.suffix.as_str()).await?;
+        printer.note(&format!("There is nothing of stack `{}`.", session.local.suffix));
+        return Ok(DONE);
+    }
+    printer.note(&plan_view::render_removal(&whole, &printer.style()));
+    if !args.final_snapshot {
+        printer.warn("the database is deleted without a final snapshot (--final-snapshot keeps one)");
+    }
+    let question = format!("Delete all of stack `{}`?", session.local.suffix);
+    if !args.yes && !printer.confirm_or_refuse(&question)? {
+        return Err(CommandError::failed("not confirmed; nothing was deleted"));
+    }
+    let begun = Instant::now();
+    let mut state = session.state.clone();
+    session.enter_facts(&mut state);
+    let journal = Arc::new(Journal::new(Arc::clone(&session.local.store), state));
+    let (events, follower) = progress::follow(printer, Some(whole.nodes.len()));
+    let context = session.context(false, events);
+    let options = TeardownOptions {
+        apply: ApplyOptions {
+            parallelism: args.parallelism.into(),
+            adopt: false,
+            final_snapshot: args.final_snapshot.then(|| snapshot_name(&session)),
+            stop: interrupt::listen(printer),
+        },
+        settle: session.settle,
+    };
+    let report = engine::teardown(&context, &declaration, &whole, &journal, options).await;
+    drop(context);
+    follower.finish().await;
+    let report = report?;
+    let recorded = journal.read(|state| state.records.len());
+    printer.report(&report_view::render(&report, &printer.style(), recorded, begun.elapsed()));
+    if report.stopped {
+        return Err(CommandError::Reported(130));
+    }
+    if !report.is_complete() || recorded > 0 {
+        return Err(CommandError::Reported(1));
+    }
+    journal.remove().await?;
+    printer.note(&format!("Nothing of stack `{}` is left.", session.local.suffix));
+    Ok(DONE)
+}
+
+fn check_protection(session: &Session) -> Result<(), CommandError> {
+    let by_file = session.local.settings.config.protect;
+    if !by_file && !session.state.protect {
+        return Ok(());
+    }
+    let step = "run `orderctl up` to lift the protection in AWS, then `orderctl down`";
+    let hint = match by_file {
+        true => format!("set `protect = false` in orderctl.toml, {step}"),
+        false => step.to_owned(),
+    };
+    let message = format!("stack `{}` is protected", session.local.suffix);
+    Err(CommandError::failed(message).hint(hint))
+}
+
+/// A name no earlier snapshot has (at most 255 characters; letters, digits and hyphens).
+fn snapshot_name(session: &Session) -> String {
+    let time = Timestamp::now().strftime("%Y%m%d%H%M%S");
+    format!("order-api-{}-final-{time}", session.local.suffix)
+}

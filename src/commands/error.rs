@@ -1,0 +1,135 @@
+//! How a command fails: the text, what to do, and the exit code.
+
+use std::collections::BTreeMap;
+
+use crate::config::{self, ConfigError};
+use crate::engine::{GraphError, PlanError};
+use crate::resource::Error;
+use crate::sandbox::SandboxError;
+use crate::state::StateError;
+use crate::ui::Printer;
+
+/// A failed command.
+#[derive(Debug)]
+pub enum CommandError {
+    /// A mistake in orderctl.toml or in a setting; exit code 2.
+    Config(Box<ConfigError>),
+    /// Anything else, with its exit code.
+    Message {
+        /// The exit code.
+        exit: u8,
+        /// What failed.
+        message: String,
+        /// What to do.
+        hints: Vec<String>,
+    },
+    /// The details are printed already; only the exit code is left.
+    Reported(u8),
+}
+
+impl CommandError {
+    /// A failure, exit code 1.
+    pub fn failed(message: impl Into<String>) -> Self {
+        Self::Message { exit: 1, message: message.into(), hints: Vec::new() }
+    }
+
+    /// A wrong use of the program, exit code 2.
+    pub fn usage(message: impl Into<String>) -> Self {
+        Self::Message { exit: 2, message: message.into(), hints: Vec::new() }
+    }
+
+    /// Adds what to do.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        if let Self::Message { hints, .. } = &mut self {
+            hints.push(hint.into());
+        }
+        self
+    }
+
+    /// The program's exit code.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Config(_) => 2,
+            Self::Message { exit, .. } | Self::Reported(exit) => *exit,
+        }
+    }
+
+    /// Prints the failure.
+    pub fn print(&self, printer: &Printer) {
+        match self {
+            Self::Config(error) => printer.error_block(
+                &config::render(error, printer.style().colour, printer.width()),
+                error.message(),
+            ),
+            Self::Message { message, hints, .. } => printer.error(message, hints),
+            Self::Reported(_) => {}
+        }
+    }
+}
+
+impl From<ConfigError> for CommandError {
+    fn from(error: ConfigError) -> Self {
+        Self::Config(Box::new(error))
+    }
+}
+
+impl From<Error> for CommandError {
+    fn from(error: Error) -> Self {
+        let failed = Self::failed(error.to_string());
+        match error.advice() {
+            Some(advice) => failed.hint(advice),
+            None => failed,
+        }
+    }
+}
+
+impl From<StateError> for CommandError {
+    fn from(error: StateError) -> Self {
+        match &error {
+            StateError::Locked { .. } => Self::Message {
+                exit: 3,
+                message: error.to_string(),
+                hints: vec![
+                    "wait until it is done; the lock goes when that process ends".to_owned(),
+                ],
+            },
+            _ => Self::failed(error.to_string()),
+        }
+    }
+}
+
+impl From<GraphError> for CommandError {
+    fn from(error: GraphError) -> Self {
+        Self::failed(format!("the declaration of the stack is wrong: {error}"))
+    }
+}
+
+impl From<SandboxError> for CommandError {
+    fn from(error: SandboxError) -> Self {
+        Self::failed(error.to_string())
+    }
+}
+
+impl From<PlanError> for CommandError {
+    fn from(error: PlanError) -> Self {
+        // The same refusal for many nodes (no permission, no network) is one thing to tell.
+        let mut by_text: BTreeMap<String, (Vec<String>, Option<String>)> = BTreeMap::new();
+        for (address, error) in &error.errors {
+            let without_request = Error::new(error.operation(), error.class(), error.message())
+                .with_code(error.code().unwrap_or("no code"))
+                .to_string();
+            let entry = by_text.entry(without_request).or_default();
+            entry.0.push(address.to_string());
+            entry.1 = error.advice().map(str::to_owned);
+        }
+        let mut hints: Vec<String> =
+            by_text.values().filter_map(|(_, advice)| advice.clone()).collect();
+        hints.dedup();
+        let lines = by_text
+            .iter()
+            .map(|(text, (nodes, _))| format!("\n  {text}\n    needed for {}", nodes.join(", ")));
+        let message = format!("the stack could not be read:{}", lines.collect::<String>());
+        Self::Message { exit: 1, message, hints }
+    }
+}

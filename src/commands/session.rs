@@ -1,0 +1,232 @@
+//! What every command that talks to AWS does first: settings, stack, state, clients, account.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::CommandError;
+use crate::aws::{Aws, Connection};
+use crate::cli::Globals;
+use crate::config::{self, Environment, Overrides, Settings, Suffix};
+use crate::engine::{Context, Declaration, Events};
+use crate::kinds::{ecr, registry};
+use crate::resource::{Address, Scope};
+use crate::sandbox::{self, SandboxDirs};
+use crate::stack::{self, Facts};
+use crate::state::{self, State, Store};
+use crate::ui::Printer;
+
+/// The state's key for the chosen Availability Zones.
+const ZONES: &str = "availability_zones";
+/// How long after its makers are gone AWS may write a log group again (field guide, section 3).
+const LOG_GROUPS_SETTLE: Duration = Duration::from_secs(75);
+
+/// Settings and state of one stack, without AWS.
+pub(super) struct Local {
+    pub(super) settings: Settings,
+    pub(super) suffix: Suffix,
+    pub(super) store: Arc<dyn Store>,
+}
+
+impl Local {
+    pub(super) async fn open(globals: &Globals) -> Result<Self, CommandError> {
+        let settings = config::load(&overrides(globals))?;
+        let store: Arc<dyn Store> = state::open(settings.state.as_deref())?.into();
+        let suffix = match &settings.suffix {
+            Some(suffix) => suffix.clone(),
+            None => only_stack(store.as_ref()).await?,
+        };
+        Ok(Self { settings, suffix, store })
+    }
+
+    pub(super) async fn state(&self) -> Result<Option<State>, CommandError> {
+        let state = self.store.load(self.suffix.as_str()).await?;
+        if let Some(state) = &state
+            && state.region != self.settings.config.region
+        {
+            let ours = &self.settings.config.region;
+            return Err(CommandError::failed(format!(
+                "stack `{}` lives in {}, and this command is for {ours}",
+                self.suffix, state.region
+            ))
+            .hint(format!("give --region {}, or choose another suffix", state.region)));
+        }
+        Ok(state)
+    }
+}
+
+fn overrides(globals: &Globals) -> Overrides {
+    Overrides {
+        config_path: globals.config.clone(),
+        region: globals.region.clone(),
+        suffix: globals.suffix.clone(),
+        profile: globals.profile.clone(),
+        state: globals.state.clone(),
+        environment: Environment::read(|name| std::env::var(name).ok()),
+        directory: None,
+    }
+}
+
+async fn only_stack(store: &dyn Store) -> Result<Suffix, CommandError> {
+    let stacks = store.stacks().await?;
+    match stacks.as_slice() {
+        [only] => only.parse().map_err(|_| {
+            CommandError::usage(format!("the only state is that of `{only}`, which is no suffix"))
+        }),
+        [] => Err(CommandError::usage("which stack?")
+            .hint("give --suffix NAME, set ORDERCTL_SUFFIX, or write it into orderctl.toml")),
+        several => Err(CommandError::usage(format!("which stack? There are {}", several.join(", ")))
+            .hint("give --suffix NAME")),
+    }
+}
+
+/// A stack together with the AWS it lives in.
+pub(super) struct Session {
+    pub(super) local: Local,
+    pub(super) state: State,
+    pub(super) aws: Arc<Aws>,
+    pub(super) account: String,
+    pub(super) settle: Duration,
+    facts: Facts,
+}
+
+impl Session {
+    /// Opens the stack. Reads alone; refuses another account than the state's (law 3).
+    pub(super) async fn open(
+        local: Local,
+        globals: &Globals,
+        printer: &Printer,
+    ) -> Result<Self, CommandError> {
+        let state = local.state().await?;
+        let connection = connection(&local.settings, globals, printer).await?;
+        let settle = match connection.endpoint_url {
+            // Nothing writes log groups behind the back of an emulator.
+            Some(_) => Duration::ZERO,
+            None => LOG_GROUPS_SETTLE,
+        };
+        let aws = Arc::new(Aws::connect(&connection).await);
+        let account = aws.account_id().await?;
+        let region = local.settings.config.region.clone();
+        let state = state.unwrap_or_else(|| State::new(local.suffix.as_str(), region));
+        if let Some(recorded) = state.account.as_ref().filter(|recorded| **recorded != account) {
+            return Err(CommandError::failed(format!(
+                "stack `{}` lives in account {recorded}, and these credentials are for {account}",
+                local.suffix
+            ))
+            .hint("use the other account's credentials, or another suffix or --state"));
+        }
+        let zones = zones(&local.settings, &state, &aws).await?;
+        let has_image = has_image(&state, &aws).await?;
+        let facts = Facts { account: account.clone(), availability_zones: zones, has_image };
+        Ok(Self { local, state, aws, account, settle, facts })
+    }
+
+    /// The declared stack.
+    pub(super) fn declaration(&self) -> Result<Declaration, CommandError> {
+        Ok(stack::declare(&self.local.suffix, &self.local.settings.config, &self.facts)?)
+    }
+
+    /// The engine's context; with `shared` reads for a look at the whole stack.
+    pub(super) fn context(&self, shared: bool, events: Events) -> Context {
+        let aws =
+            if shared { Arc::new(self.aws.with_shared_reads()) } else { Arc::clone(&self.aws) };
+        Context {
+            kinds: Arc::new(registry(&aws)),
+            scope: Scope {
+                stack: self.local.suffix.as_str().to_owned(),
+                account: self.account.clone(),
+                region: self.local.settings.config.region.clone(),
+                ..Scope::default()
+            },
+            events,
+        }
+    }
+
+    /// Whether the service waits for its first image.
+    pub(super) fn is_parked(&self) -> bool {
+        !self.facts.has_image
+    }
+
+    /// Writes what a run that is about to change things has decided.
+    pub(super) fn enter_facts(&self, state: &mut State) {
+        state.account = Some(self.account.clone());
+        state.protect = self.local.settings.config.protect;
+        state.choices.insert(ZONES.to_owned(), json!(self.facts.availability_zones));
+    }
+}
+
+async fn connection(
+    settings: &Settings,
+    globals: &Globals,
+    printer: &Printer,
+) -> Result<Connection, CommandError> {
+    let mut connection = Connection {
+        region: settings.config.region.clone(),
+        profile: settings.profile.clone(),
+        endpoint_url: globals.endpoint_url.clone(),
+        dummy_credentials: false,
+    };
+    if globals.sandbox {
+        let sandbox =
+            sandbox::ensure_running(&SandboxDirs::of_user()?, &|text| printer.note(text)).await?;
+        connection.endpoint_url = Some(sandbox.endpoint);
+        connection.profile = None;
+        connection.dummy_credentials = true;
+    } else if connection.endpoint_url.is_some() {
+        // Emulators take any credentials; without any, none of the user's are looked for.
+        let given = std::env::var_os("AWS_ACCESS_KEY_ID").is_some();
+        connection.dummy_credentials = !given && connection.profile.is_none();
+    }
+    Ok(connection)
+}
+
+/// The zones of the configuration, else those chosen before, else the region's first three.
+async fn zones(
+    settings: &Settings,
+    state: &State,
+    aws: &Aws,
+) -> Result<[String; 3], CommandError> {
+    let chosen: Option<[String; 3]> =
+        state.choices.get(ZONES).and_then(|zones| serde_json::from_value(zones.clone()).ok());
+    let declared: Option<[String; 3]> =
+        settings.config.network.azs.clone().and_then(|zones| zones.try_into().ok());
+    match (declared, chosen) {
+        (Some(declared), Some(chosen)) if declared == chosen => return Ok(chosen),
+        (None, Some(chosen)) => return Ok(chosen),
+        (Some(declared), _) => {
+            let offered = aws.availability_zones().await?;
+            if let Some(wrong) = declared.iter().find(|zone| !offered.contains(zone)) {
+                let message = format!("`{wrong}` is no Availability Zone of this account");
+                let help = format!("choose three of {}", offered.join(", "));
+                return Err(settings.error_at("network.azs", message, help).into());
+            }
+            return Ok(declared);
+        }
+        (None, None) => {}
+    }
+    let offered = aws.availability_zones().await?;
+    let count = offered.len();
+    let region = &settings.config.region;
+    offered.into_iter().take(3).collect::<Vec<_>>().try_into().map_err(|_| {
+        let message = format!("region {region} offers this account {count} Availability Zones");
+        let help = "the stack needs three; choose another region, for example us-east-1";
+        settings.error_at("region", message, help).into()
+    })
+}
+
+async fn has_image(state: &State, aws: &Aws) -> Result<bool, CommandError> {
+    let repository = Address::new("repository").ok().and_then(|at| state.records.get(&at));
+    let name = repository
+        .and_then(|record| record.outputs.as_ref())
+        .and_then(|outputs| outputs.get("name"))
+        .and_then(Value::as_str);
+    match name {
+        Some(name) => Ok(ecr::has_images(aws, name).await?),
+        None => Ok(false),
+    }
+}
+
+/// The exit code for a command that did what it was asked to.
+pub(super) const DONE: ExitCode = ExitCode::SUCCESS;

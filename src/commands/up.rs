@@ -1,0 +1,192 @@
+//! `orderctl up`: brings the stack to what is declared.
+
+use std::collections::BTreeSet;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::Args;
+use serde_json::Value;
+use tokio::time::Instant;
+
+use super::session::{DONE, Local, Session};
+use super::{CommandError, interrupt, outputs};
+use crate::cli::Globals;
+use crate::engine::{self, ApplyOptions, Declaration, Plan, PlanOptions, Report};
+use crate::resource::resolve;
+use crate::state::{Journal, State};
+use crate::ui::{Printer, plan_view, progress, report_view};
+
+/// Brings the stack to what is declared: shows the plan, asks, and makes, changes and deletes what
+/// it takes. After any interruption the same command goes on where it was.
+#[derive(Args, Debug)]
+pub struct UpArgs {
+    /// Do not ask
+    #[arg(long, short)]
+    yes: bool,
+    /// How many calls may be in flight at once
+    #[arg(long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=64))]
+    parallelism: u16,
+    /// Allow this resource, which holds data, to be deleted and made anew (repeatable)
+    #[arg(long, value_name = "ADDRESS")]
+    allow_replace: Vec<String>,
+    /// Take over resources that have the stack's names but not its tags
+    #[arg(long)]
+    adopt: bool,
+}
+
+/// Runs the command.
+pub async fn run(
+    args: UpArgs,
+    globals: &Globals,
+    printer: &Printer,
+) -> Result<ExitCode, CommandError> {
+    let local = Local::open(globals).await?;
+    let _lock = local.store.lock(local.suffix.as_str(), "up").await?;
+    let session = Session::open(local, globals, printer).await?;
+    let declaration = session.declaration()?;
+    let plan = make_plan(&session, &declaration, args.adopt, printer).await?;
+    if !plan.is_empty() {
+        show(&plan, globals, printer);
+    }
+    check(&plan, &args)?;
+    if !plan.is_empty() && !args.yes && !printer.confirm_or_refuse("Apply this plan?")? {
+        return Err(CommandError::failed("not confirmed; nothing was changed"));
+    }
+    let mut state = session.state.clone();
+    session.enter_facts(&mut state);
+    let begun = Instant::now();
+    let journal = Arc::new(Journal::new(Arc::clone(&session.local.store), state.clone()));
+    if state != session.state {
+        journal.write(|_| {}).await?;
+    }
+    let (events, follower) = progress::follow(printer, Some(plan.nodes.len()));
+    let context = session.context(false, events);
+    let options = ApplyOptions {
+        parallelism: args.parallelism.into(),
+        adopt: args.adopt,
+        final_snapshot: None,
+        stop: interrupt::listen(printer),
+    };
+    let report = engine::apply(&context, &declaration, &plan, &journal, options).await;
+    drop(context);
+    follower.finish().await;
+    save_outputs(&journal, &declaration).await?;
+    tracing::info!(
+        reads = session.aws.calls().reads(),
+        writes = session.aws.calls().writes(),
+        "calls"
+    );
+    finish(&session, &journal, &plan, &report, begun, globals, printer)
+}
+
+async fn make_plan(
+    session: &Session,
+    declaration: &Declaration,
+    adopt: bool,
+    printer: &Printer,
+) -> Result<Plan, CommandError> {
+    let (events, follower) = progress::follow(printer, Some(declaration.nodes.len()));
+    let context = session.context(true, events);
+    let plan =
+        engine::plan(&context, declaration, &session.state, PlanOptions { adopt }).await;
+    drop(context);
+    follower.finish().await;
+    Ok(plan?)
+}
+
+fn show(plan: &Plan, globals: &Globals, printer: &Printer) {
+    if globals.json {
+        printer.json_line(&plan_view::to_json(plan));
+    } else {
+        printer.note(&plan_view::render(plan, &printer.style(), false));
+    }
+}
+
+/// The error for resources that have our names but are not ours (law 3).
+pub(super) fn foreign(plan: &Plan) -> CommandError {
+    let names: Vec<String> =
+        plan.foreign.iter().map(|node| format!("{} {}", node.kind, node.address)).collect();
+    CommandError::failed(format!(
+        "these exist and do not carry this stack's tags: {}",
+        names.join(", ")
+    ))
+    .hint("choose another suffix, delete them, or take them over with `orderctl up --adopt`")
+}
+
+fn check(plan: &Plan, args: &UpArgs) -> Result<(), CommandError> {
+    if !plan.foreign.is_empty() {
+        return Err(foreign(plan));
+    }
+    let allowed: BTreeSet<&str> = args.allow_replace.iter().map(String::as_str).collect();
+    let losing: Vec<&str> = plan
+        .nodes
+        .iter()
+        .filter(|node| node.loses_data())
+        .map(|node| node.address.as_str())
+        .filter(|address| !allowed.contains(address))
+        .collect();
+    if losing.is_empty() {
+        return Ok(());
+    }
+    let flags: Vec<String> = losing.iter().map(|name| format!("--allow-replace {name}")).collect();
+    Err(CommandError::failed(format!(
+        "this plan deletes data: {} would be deleted and made anew, empty",
+        losing.join(", ")
+    ))
+    .hint(format!("if the data may go, add {}", flags.join(" "))))
+}
+
+/// Resolves the declared outputs with what is known now; what is not known is left out.
+async fn save_outputs(journal: &Journal, declaration: &Declaration) -> Result<(), CommandError> {
+    let resolved = journal.read(|state| {
+        let known = |name: &str| {
+            let resolution = resolve(declaration.outputs.get(name)?, &|reference| {
+                let outputs = state.records.get(&reference.address)?.outputs.as_ref()?;
+                outputs.get(&reference.field).cloned()
+            });
+            (!resolution.incomplete).then_some((name.to_owned(), resolution.spec))
+        };
+        let resolved: std::collections::BTreeMap<String, Value> =
+            declaration.outputs.keys().filter_map(|name| known(name)).collect();
+        (state.outputs != resolved).then_some(resolved)
+    });
+    if let Some(resolved) = resolved {
+        journal.write(|state: &mut State| state.outputs = resolved).await?;
+    }
+    Ok(())
+}
+
+fn finish(
+    session: &Session,
+    journal: &Journal,
+    plan: &Plan,
+    report: &Report,
+    begun: Instant,
+    globals: &Globals,
+    printer: &Printer,
+) -> Result<ExitCode, CommandError> {
+    let state = journal.read(Clone::clone);
+    if plan.is_empty() && report.is_complete() {
+        printer.note("No changes: the stack is as declared.");
+    } else {
+        let recorded = state.records.len();
+        printer.report(&report_view::render(report, &printer.style(), recorded, begun.elapsed()));
+    }
+    if report.stopped {
+        return Err(CommandError::Reported(130));
+    }
+    if !report.is_complete() {
+        return Err(CommandError::Reported(1));
+    }
+    let format = if globals.json { outputs::Format::Json } else { outputs::Format::Table };
+    outputs::print(&state, format, printer);
+    if session.is_parked() {
+        printer.note(&format!(
+            "\nThe repository holds no image yet, so the service is parked at 0 tasks and its scaling is suspended.\n\
+             Push an image as {}:{}, then run `orderctl up` again.",
+            state.outputs.get("ecrRepositoryUrl").and_then(Value::as_str).unwrap_or_default(),
+            session.local.settings.config.service.image_tag,
+        ));
+    }
+    Ok(DONE)
+}
