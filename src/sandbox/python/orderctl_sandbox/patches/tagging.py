@@ -1,0 +1,5 @@
+"""Placeholder."""
+
+
+def apply() -> None:
+    """Nothing yet."""
