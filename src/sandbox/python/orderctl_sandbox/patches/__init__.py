@@ -7,6 +7,9 @@ import importlib
 MODULES = (
     "core",
     "cloudwatch",
+    "ecs_clusters",
+    "ecs_task_definitions",
+    "ecs_services",
     "tagging",
 )
 
