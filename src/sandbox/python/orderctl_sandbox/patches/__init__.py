@@ -10,6 +10,8 @@ MODULES = (
     "ecs_clusters",
     "ecs_task_definitions",
     "ecs_services",
+    "rds_clusters",
+    "rds_groups",
     "tagging",
 )
 
