@@ -7,11 +7,14 @@ import importlib
 MODULES = (
     "core",
     "cloudwatch",
+    "ec2_network",
+    "ec2_security_groups",
     "ecs_clusters",
     "ecs_task_definitions",
     "ecs_services",
     "rds_clusters",
     "rds_groups",
+    "elbv2",
     "tagging",
 )
 
