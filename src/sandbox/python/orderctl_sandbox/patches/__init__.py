@@ -15,6 +15,14 @@ MODULES = (
     "rds_clusters",
     "rds_groups",
     "elbv2",
+    "wafv2",
+    "autoscaling",
+    "logs",
+    "iam",
+    "secretsmanager",
+    "sns",
+    "acm",
+    "route53",
     "tagging",
 )
 
