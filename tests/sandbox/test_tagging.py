@@ -97,7 +97,7 @@ class TaggingTest(SandboxTest):
     @classmethod
     def build_compute(cls):
         ecs, scaling = cls.client("ecs"), cls.client("application-autoscaling")
-        cls.expected["repository"] = cls.client("ecr").create_repository(repositoryName="r", tags=UPPER)["repository"]["repositoryArn"]
+        cls.expected["repository"] = cls.client("ecr").create_repository(repositoryName="repo", tags=UPPER)["repository"]["repositoryArn"]
         cls.expected["cluster"] = ecs.create_cluster(clusterName="c", tags=LOWER)["cluster"]["clusterArn"]
         cls.expected["task definition"] = ecs.register_task_definition(
             family="t", networkMode="awsvpc", requiresCompatibilities=["FARGATE"], cpu="256", memory="512", containerDefinitions=[{"name": "a", "image": "a"}], tags=LOWER
@@ -140,7 +140,7 @@ class TaggingTest(SandboxTest):
 
     def test_3_filters(self):
         self.assertEqual([self.expected["vpc"]], self.found(ResourceTypeFilters=["ec2:vpc"]))
-        self.assertEqual([self.expected["topic"], self.expected["alarm"]].sort(), self.found(ResourceTypeFilters=["sns", "cloudwatch:alarm"]).sort())
+        self.assertEqual({self.expected["topic"], self.expected["alarm"]}, set(self.found(ResourceTypeFilters=["sns", "cloudwatch:alarm"])))
         self.assertEqual([], self.tagging.get_resources(TagFilters=[{"Key": KEY, "Values": ["other"]}])["ResourceTagMappingList"])
 
     def test_4_deleted_things_are_forgotten(self):
