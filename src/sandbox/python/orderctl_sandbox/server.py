@@ -1,5 +1,6 @@
 """The process: a threaded loopback HTTP server in front of a chain of WSGI applications that ends in moto."""
 
+import io
 import json
 import os
 import signal
@@ -74,8 +75,6 @@ class OneAtATime:
 
 
 def _buffer_body(environ: dict[str, Any]) -> None:
-    import io
-
     length = environ.get("CONTENT_LENGTH")
     if length and length.isdigit():
         environ["wsgi.input"] = io.BytesIO(environ["wsgi.input"].read(int(length)))
@@ -125,10 +124,14 @@ def _announce(server: BaseWSGIServer, port_file: str | None) -> None:
 def serve(host: str, port: int, port_file: str | None, layer: str, verbose: bool) -> None:
     """Serves until SIGTERM or SIGINT. Raises ``UnsuitableHost`` for any address but loopback."""
     if host not in ("127.0.0.1", "::1"):
-        raise UnsuitableHost(f"{host} is not a loopback address; the sandbox takes any credentials, so it stays on 127.0.0.1")
+        raise UnsuitableHost(
+            f"{host} is not a loopback address; the sandbox takes any credentials, so it stays on 127.0.0.1"
+        )
     if moto.__version__ != MOTO_VERSION:
         raise SystemExit(f"orderctl_sandbox: needs moto {MOTO_VERSION}, found {moto.__version__}")
 
+    # It is started from a terminal that may close before it.
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     signal.signal(signal.SIGINT, lambda *_: sys.exit(0))
     _RequestHandler.verbose = verbose
