@@ -152,6 +152,7 @@ fn classify(code: Option<&str>, status: Option<u16>) -> Class {
     {
         Class::NotFound
     } else if code.contains("LimitExceeded")
+        || code.contains("LimitsExceeded")
         || code.contains("QuotaExceeded")
         || code.starts_with("TooMany")
     {

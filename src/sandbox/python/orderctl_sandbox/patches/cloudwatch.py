@@ -1,0 +1,63 @@
+"""CloudWatch alarms.
+
+Gaps (moto 5.2.5): a new alarm starts ``OK``; updating an alarm resets its state and takes new tags; the tags of a
+deleted alarm come back with the next one of its name; tags of an alarm that does not exist can be listed.
+Restores: ``INSUFFICIENT_DATA`` at first, state kept and tags ignored on update (field guide section 7),
+``ResourceNotFoundException`` for tags of nothing.
+"""
+
+from moto.cloudwatch.exceptions import ResourceNotFoundException
+from moto.cloudwatch.models import Alarm, CloudWatchBackend
+
+from .patching import wrap
+
+_STATE = ("state_value", "state_reason", "state_reason_data", "state_updated_timestamp", "history")
+
+
+def apply() -> None:
+    """Patches the alarm model and its backend."""
+
+    @wrap(Alarm, "__init__")
+    def start_without_data(original, self, *arguments, **named):
+        original(self, *arguments, **named)
+        self.state_value = "INSUFFICIENT_DATA"
+        self.state_transitioned_timestamp = self.state_updated_timestamp
+
+    @wrap(CloudWatchBackend, "put_metric_alarm")
+    def keep_state_and_tags(original, self, *arguments, **named):
+        existing = self.alarms.get(named["name"])
+        if existing is None:
+            return original(self, *arguments, **named)
+        named["tags"] = None
+        alarm = original(self, *arguments, **named)
+        for field in _STATE:
+            setattr(alarm, field, getattr(existing, field))
+        return alarm
+
+    @wrap(CloudWatchBackend, "delete_alarms")
+    def forget_tags(original, self, alarm_names):
+        for name in alarm_names:
+            if name in self.alarms:
+                self.tagger.delete_all_tags_for_resource(self.alarms[name].alarm_arn)
+        return original(self, alarm_names)
+
+    def require(self, arn: str) -> None:
+        name = arn.partition(":alarm:")[2]
+        if name and name not in self.alarms:
+            raise ResourceNotFoundException(f"{arn} does not exist")
+
+    @wrap(CloudWatchBackend, "list_tags_for_resource")
+    def list_existing(original, self, arn):
+        require(self, arn)
+        return original(self, arn)
+
+    @wrap(CloudWatchBackend, "tag_resource")
+    def tag_existing(original, self, arn, tags):
+        require(self, arn)
+        # moto only takes tags for what has been tagged before; AWS takes them for any alarm.
+        self.tagger.tag_resource(arn, self.tagger.convert_dict_to_tags_input(tags))
+
+    @wrap(CloudWatchBackend, "untag_resource")
+    def untag_existing(original, self, arn, tag_keys):
+        require(self, arn)
+        self.tagger.untag_resource_using_names(arn, tag_keys)
