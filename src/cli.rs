@@ -124,7 +124,7 @@ async fn run(
         Command::Down(args) => commands::down::run(args, globals, printer).await,
         Command::Outputs(args) => commands::outputs::run(args, globals, printer).await,
         Command::Init(args) => commands::init::run(&args, globals, printer),
-        Command::Sandbox(command) => commands::sandbox::run(command, printer).await,
+        Command::Sandbox(command) => commands::sandbox::run(command, globals, printer).await,
     }
 }
 

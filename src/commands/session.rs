@@ -169,8 +169,8 @@ async fn connection(
         dummy_credentials: false,
     };
     if globals.sandbox {
-        let sandbox =
-            sandbox::ensure_running(&SandboxDirs::of_user()?, &|text| printer.note(text)).await?;
+        let notices = |text: &str| printer.note(text);
+        let sandbox = sandbox::ensure_running(&SandboxDirs::from_env()?, &notices).await?;
         connection.endpoint_url = Some(sandbox.endpoint);
         connection.profile = None;
         connection.dummy_credentials = true;

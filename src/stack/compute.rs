@@ -235,7 +235,6 @@ fn cluster(stack: &mut Stack<'_>) -> Handle<Cluster> {
     let role = stack.service_linked_role(
         "service-linked-role-ecs",
         "ecs.amazonaws.com",
-        "AWSServiceRoleForECS",
     );
     let name = name(stack);
     let insights = format!("/aws/ecs/containerinsights/{name}/performance");
@@ -393,7 +392,6 @@ fn scaling(stack: &mut Stack<'_>, service: &Handle<Service>, log_group: &Handle<
     let role = stack.service_linked_role(
         "service-linked-role-autoscaling",
         "ecs.application-autoscaling.amazonaws.com",
-        "AWSServiceRoleForApplicationAutoScaling_ECSService",
     );
     let scaling = &stack.config.scaling;
     let name = name(stack);

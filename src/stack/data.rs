@@ -84,7 +84,6 @@ fn cluster(
     let role = stack.service_linked_role(
         "service-linked-role-rds",
         "rds.amazonaws.com",
-        "AWSServiceRoleForRDS",
     );
     let log_groups = LOG_EXPORTS.map(|kind| log_group(stack, &name, kind));
     let config = &stack.config.database;

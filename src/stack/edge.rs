@@ -17,7 +17,7 @@ use crate::kinds::elbv2::{
 };
 use crate::kinds::route53::{Record, RecordContent, RecordSpec};
 use crate::kinds::wafv2::{
-    AclRule, IpSet, IpSetSpec, RuleGroupMode, WebAcl, WebAclAssociation, WebAclAssociationSpec,
+    AclRule, DefaultAction, IpSet, IpSetSpec, ManagedRuleGroup, Mode, WebAcl, WebAclAssociation, WebAclAssociationSpec,
     WebAclSpec,
 };
 use crate::resource::{Declared, Handle, Input};
@@ -77,7 +77,6 @@ fn load_balancer(
     let role = stack.service_linked_role(
         "service-linked-role-elb",
         "elasticloadbalancing.amazonaws.com",
-        "AWSServiceRoleForElasticLoadBalancing",
     );
     let name = stack.name("order-api");
     let spec = LoadBalancerSpec {
@@ -231,24 +230,26 @@ fn web_acl(stack: &mut Stack<'_>, load_balancer: &Handle<LoadBalancer>) -> Handl
     };
     let allowed = stack.add::<IpSet>("waf-allow-list", spec);
     let waf = &stack.config.waf;
-    let group = |name: &str, mode: RuleMode| AclRule::ManagedGroup {
-        name: name.to_owned(),
+    let group = |name: ManagedRuleGroup, mode: RuleMode| AclRule::ManagedGroup {
+        name,
         mode: match mode {
-            RuleMode::Block => RuleGroupMode::Block,
-            RuleMode::Count => RuleGroupMode::Count,
+            RuleMode::Block => Mode::Block,
+            RuleMode::Count => Mode::Count,
         },
     };
     let rules = vec![
         AclRule::AllowList { ip_set: allowed.arn() },
         AclRule::RateLimit { limit: waf.rate_limit, window_seconds: waf.rate_window_seconds },
-        group("AWSManagedRulesCommonRuleSet", waf.common),
-        group("AWSManagedRulesKnownBadInputsRuleSet", waf.known_bad_inputs),
-        group("AWSManagedRulesSQLiRuleSet", waf.sqli),
+        group(ManagedRuleGroup::Common, waf.common),
+        group(ManagedRuleGroup::KnownBadInputs, waf.known_bad_inputs),
+        group(ManagedRuleGroup::Sqli, waf.sqli),
     ];
     let name = stack.name("order-api-waf");
     let spec = WebAclSpec {
         description: "Protects the order API".to_owned(),
+        default_action: DefaultAction::Allow,
         rules,
+        metrics_and_samples: true,
         tags: stack.tags("web-acl", &name),
         name,
     };

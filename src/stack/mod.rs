@@ -99,11 +99,7 @@ impl Stack<'_> {
         &mut self,
         address: &str,
         service: &str,
-        role_name: &str,
     ) -> Handle<ServiceLinkedRole> {
-        self.add(
-            address,
-            ServiceLinkedRoleSpec { service: service.to_owned(), role_name: role_name.to_owned() },
-        )
+        self.add(address, ServiceLinkedRoleSpec { service: service.to_owned() })
     }
 }

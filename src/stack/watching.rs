@@ -7,7 +7,7 @@ use super::data::Data;
 use super::edge::Edge;
 use super::security::slug;
 use crate::kinds::cloudwatch::{
-    Alarm, AlarmSpec, ComparisonOperator, Statistic, TreatMissingData,
+    Alarm, AlarmSpec, Comparison, MissingData, Statistic,
 };
 use crate::kinds::sns::{Subscription, SubscriptionSpec, Topic, TopicSpec};
 use crate::resource::{Handle, Input};
@@ -73,7 +73,7 @@ struct Watched<'a> {
     statistic: Statistic,
     dimension: (&'a str, Input<String>),
     threshold: u32,
-    evaluation_periods: u32,
+    evaluation_periods: i32,
 }
 
 fn alarm(stack: &mut Stack<'_>, topic: &Handle<Topic>, watched: Watched<'_>) -> Handle<Alarm> {
@@ -85,12 +85,14 @@ fn alarm(stack: &mut Stack<'_>, topic: &Handle<Topic>, watched: Watched<'_>) -> 
         metric_name: watched.metric.to_owned(),
         statistic: watched.statistic,
         dimensions: BTreeMap::from([(dimension.to_owned(), value)]),
-        comparison: ComparisonOperator::GreaterThanThreshold,
+        comparison: Comparison::GreaterThanThreshold,
         threshold: watched.threshold.into(),
         period_seconds: 300,
         evaluation_periods: watched.evaluation_periods,
-        treat_missing_data: TreatMissingData::NotBreaching,
+        datapoints_to_alarm: watched.evaluation_periods,
+        treat_missing_data: MissingData::NotBreaching,
         alarm_actions: vec![topic.arn().text()],
+        actions_enabled: true,
         ok_actions: vec![topic.arn().text()],
         tags: stack.tags(watched.address, &name),
         name,
