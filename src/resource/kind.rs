@@ -85,6 +85,7 @@ impl<K: Resource> AnyKind for Bound<K> {
             holds_inputs: K::HOLDS_INPUTS,
             holds_data: K::HOLDS_DATA,
             shared: K::SHARED,
+            delete_is_final: K::DELETE_IS_FINAL,
             times: K::TIMES,
             refusals: K::REFUSALS,
         }

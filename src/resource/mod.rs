@@ -65,6 +65,9 @@ pub trait Resource: Sized + Send + Sync + 'static {
     const HOLDS_DATA: bool = false;
     /// Says whether it is account-wide (a service-linked role): ensured, never owned nor deleted.
     const SHARED: bool = false;
+    /// Says that the engine does not wait for absence after a successful delete: for kinds whose
+    /// delete leaves nothing of their own to look for.
+    const DELETE_IS_FINAL: bool = false;
     /// Gives typical durations, for forecasts, critical-path order and "usually takes" texts.
     const TIMES: Times = Times::QUICK;
     /// Lists the answers of AWS that mean "not yet" for each call.

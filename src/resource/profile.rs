@@ -144,6 +144,8 @@ pub struct Profile {
     pub holds_data: bool,
     /// See [`super::Resource::SHARED`].
     pub shared: bool,
+    /// See [`super::Resource::DELETE_IS_FINAL`].
+    pub delete_is_final: bool,
     /// See [`super::Resource::TIMES`].
     pub times: Times,
     /// See [`super::Resource::REFUSALS`].
