@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::{ec2, ssm};
+use super::{acm, ec2, elbv2, route53, ssm};
 use crate::aws::Aws;
 use crate::resource::{AnyKind, Bound, Resource};
 
@@ -12,5 +12,16 @@ pub fn registry(aws: &Arc<Aws>) -> HashMap<&'static str, Arc<dyn AnyKind>> {
     fn row<K: Resource<Api = Aws>>(aws: &Arc<Aws>) -> (&'static str, Arc<dyn AnyKind>) {
         (K::KIND, Arc::new(Bound::<K>::new(Arc::clone(aws))))
     }
-    HashMap::from([row::<ec2::Subnet>(aws), row::<ssm::Parameter>(aws)])
+    HashMap::from([
+        row::<acm::Certificate>(aws),
+        row::<acm::CertificateValidation>(aws),
+        row::<acm::ImportedCertificate>(aws),
+        row::<ec2::Subnet>(aws),
+        row::<elbv2::Listener>(aws),
+        row::<elbv2::ListenerRule>(aws),
+        row::<elbv2::LoadBalancer>(aws),
+        row::<elbv2::TargetGroup>(aws),
+        row::<route53::Record>(aws),
+        row::<ssm::Parameter>(aws),
+    ])
 }
