@@ -258,7 +258,8 @@ fn live(
     arn: &str,
 ) -> Live<Listener> {
     let secure = found.protocol() == Some(&ProtocolEnum::Https);
-    let certificates = found.certificates().iter();
+    // Neither has a meaning on a listener without TLS, whatever is still stored.
+    let certificates = found.certificates().iter().filter(|_| secure);
     Live {
         outputs: ListenerOutputs { arn: arn.into() },
         spec: ListenerSpec {
@@ -410,6 +411,15 @@ mod tests {
         let live = observed(&want(), None).await.unwrap();
         assert_eq!(live.spec, want());
         assert_eq!(&*live.outputs.arn, ARN);
+    }
+
+    #[test]
+    fn what_tls_left_behind_on_a_plain_listener_is_no_drift() {
+        let mut found = in_aws(&plain(), ARN);
+        found.certificates = certificates(&want());
+        found.ssl_policy = ssl_policy(&want());
+        let live = live(&found, &LOAD_BALANCER.into(), &plain(), plain().tags, ARN);
+        assert_eq!(live.spec, plain());
     }
 
     #[tokio::test]
