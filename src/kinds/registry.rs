@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::{cloudwatch, ec2, ecr, iam, logs, rds, secretsmanager, sns, ssm, wafv2};
+use super::{acm, ec2, elbv2, route53, ssm};
 use crate::aws::Aws;
 use crate::resource::{AnyKind, Bound, Resource};
 
@@ -32,5 +33,15 @@ pub fn registry(aws: &Arc<Aws>) -> HashMap<&'static str, Arc<dyn AnyKind>> {
         row::<wafv2::IpSet>(aws),
         row::<wafv2::WebAcl>(aws),
         row::<wafv2::WebAclAssociation>(aws),
+        row::<acm::Certificate>(aws),
+        row::<acm::CertificateValidation>(aws),
+        row::<acm::ImportedCertificate>(aws),
+        row::<ec2::Subnet>(aws),
+        row::<elbv2::Listener>(aws),
+        row::<elbv2::ListenerRule>(aws),
+        row::<elbv2::LoadBalancer>(aws),
+        row::<elbv2::TargetGroup>(aws),
+        row::<route53::Record>(aws),
+        row::<ssm::Parameter>(aws),
     ])
 }
