@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::{ec2, ssm};
+use super::{applicationautoscaling, ec2, ecs, ssm};
 use crate::aws::Aws;
 use crate::resource::{AnyKind, Bound, Resource};
 
@@ -12,5 +12,13 @@ pub fn registry(aws: &Arc<Aws>) -> HashMap<&'static str, Arc<dyn AnyKind>> {
     fn row<K: Resource<Api = Aws>>(aws: &Arc<Aws>) -> (&'static str, Arc<dyn AnyKind>) {
         (K::KIND, Arc::new(Bound::<K>::new(Arc::clone(aws))))
     }
-    HashMap::from([row::<ec2::Subnet>(aws), row::<ssm::Parameter>(aws)])
+    HashMap::from([
+        row::<applicationautoscaling::ScalableTarget>(aws),
+        row::<applicationautoscaling::ScalingPolicy>(aws),
+        row::<ec2::Subnet>(aws),
+        row::<ecs::Cluster>(aws),
+        row::<ecs::Service>(aws),
+        row::<ecs::TaskDefinition>(aws),
+        row::<ssm::Parameter>(aws),
+    ])
 }
