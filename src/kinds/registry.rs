@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::{cloudwatch, ec2, ecr, iam, logs, rds, secretsmanager, sns, ssm, wafv2};
 use super::{acm, ec2, elbv2, route53, ssm};
+use super::{applicationautoscaling, ec2, ecs, ssm};
 use crate::aws::Aws;
 use crate::resource::{AnyKind, Bound, Resource};
 
@@ -42,6 +43,12 @@ pub fn registry(aws: &Arc<Aws>) -> HashMap<&'static str, Arc<dyn AnyKind>> {
         row::<elbv2::LoadBalancer>(aws),
         row::<elbv2::TargetGroup>(aws),
         row::<route53::Record>(aws),
+        row::<applicationautoscaling::ScalableTarget>(aws),
+        row::<applicationautoscaling::ScalingPolicy>(aws),
+        row::<ec2::Subnet>(aws),
+        row::<ecs::Cluster>(aws),
+        row::<ecs::Service>(aws),
+        row::<ecs::TaskDefinition>(aws),
         row::<ssm::Parameter>(aws),
     ])
 }

@@ -1,5 +1,6 @@
 //! IAM: the roles of the stack. Global, found by name.
 
+<<<<<<< HEAD
 mod policy_document;
 mod role;
 mod service_linked_role;
@@ -9,5 +10,9 @@ pub use service_linked_role::{ServiceLinkedRole, ServiceLinkedRoleOutputs, Servi
 
 id_types! {
     /// `arn:aws:iam::…:role/…`
+=======
+id_types! {
+    /// ARN of an IAM role
+>>>>>>> kinds-ecs
     RoleArn,
 }
