@@ -10,4 +10,5 @@ pub mod resource;
 pub mod sandbox;
 pub mod stack;
 pub mod state;
+
 pub mod ui;

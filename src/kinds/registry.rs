@@ -3,9 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::{cloudwatch, ec2, ecr, iam, logs, rds, secretsmanager, sns, ssm, wafv2};
-use super::{acm, ec2, elbv2, route53, ssm};
-use super::{applicationautoscaling, ec2, ecs, ssm};
+use super::{acm, applicationautoscaling, cloudwatch, ec2, ecr, ecs, elbv2, iam, logs, rds, route53, secretsmanager, sns, ssm, wafv2};
 use crate::aws::Aws;
 use crate::resource::{AnyKind, Bound, Resource};
 
@@ -15,10 +13,22 @@ pub fn registry(aws: &Arc<Aws>) -> HashMap<&'static str, Arc<dyn AnyKind>> {
         (K::KIND, Arc::new(Bound::<K>::new(Arc::clone(aws))))
     }
     HashMap::from([
+        row::<acm::Certificate>(aws),
+        row::<acm::CertificateValidation>(aws),
+        row::<acm::ImportedCertificate>(aws),
+        row::<applicationautoscaling::ScalableTarget>(aws),
+        row::<applicationautoscaling::ScalingPolicy>(aws),
         row::<cloudwatch::Alarm>(aws),
         row::<cloudwatch::Dashboard>(aws),
         row::<ec2::Subnet>(aws),
         row::<ecr::Repository>(aws),
+        row::<ecs::Cluster>(aws),
+        row::<ecs::Service>(aws),
+        row::<ecs::TaskDefinition>(aws),
+        row::<elbv2::Listener>(aws),
+        row::<elbv2::ListenerRule>(aws),
+        row::<elbv2::LoadBalancer>(aws),
+        row::<elbv2::TargetGroup>(aws),
         row::<iam::Role>(aws),
         row::<iam::ServiceLinkedRole>(aws),
         row::<logs::LogGroup>(aws),
@@ -27,6 +37,7 @@ pub fn registry(aws: &Arc<Aws>) -> HashMap<&'static str, Arc<dyn AnyKind>> {
         row::<rds::DbClusterParameterGroup>(aws),
         row::<rds::DbInstance>(aws),
         row::<rds::DbSubnetGroup>(aws),
+        row::<route53::Record>(aws),
         row::<secretsmanager::Secret>(aws),
         row::<sns::Subscription>(aws),
         row::<sns::Topic>(aws),
@@ -34,21 +45,5 @@ pub fn registry(aws: &Arc<Aws>) -> HashMap<&'static str, Arc<dyn AnyKind>> {
         row::<wafv2::IpSet>(aws),
         row::<wafv2::WebAcl>(aws),
         row::<wafv2::WebAclAssociation>(aws),
-        row::<acm::Certificate>(aws),
-        row::<acm::CertificateValidation>(aws),
-        row::<acm::ImportedCertificate>(aws),
-        row::<ec2::Subnet>(aws),
-        row::<elbv2::Listener>(aws),
-        row::<elbv2::ListenerRule>(aws),
-        row::<elbv2::LoadBalancer>(aws),
-        row::<elbv2::TargetGroup>(aws),
-        row::<route53::Record>(aws),
-        row::<applicationautoscaling::ScalableTarget>(aws),
-        row::<applicationautoscaling::ScalingPolicy>(aws),
-        row::<ec2::Subnet>(aws),
-        row::<ecs::Cluster>(aws),
-        row::<ecs::Service>(aws),
-        row::<ecs::TaskDefinition>(aws),
-        row::<ssm::Parameter>(aws),
     ])
 }

@@ -84,7 +84,6 @@ impl<K: Resource> AnyKind for Bound<K> {
             replacement: K::REPLACEMENT,
             holds_inputs: K::HOLDS_INPUTS,
             holds_data: K::HOLDS_DATA,
-            outputs_change_on_update: K::OUTPUTS_CHANGE_ON_UPDATE,
             shared: K::SHARED,
             delete_is_final: K::DELETE_IS_FINAL,
             outputs_change_on_update: K::OUTPUTS_CHANGE_ON_UPDATE,

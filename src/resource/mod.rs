@@ -63,9 +63,6 @@ pub trait Resource: Sized + Send + Sync + 'static {
     const HOLDS_INPUTS: bool = true;
     /// Says whether deleting it loses data; its replacement then needs `--allow-replace`.
     const HOLDS_DATA: bool = false;
-    /// Says whether an update makes other outputs (a new revision of a task definition): a plan then
-    /// shows its dependents' inputs as not known yet.
-    const OUTPUTS_CHANGE_ON_UPDATE: bool = false;
     /// Says whether it is account-wide (a service-linked role): ensured, never owned nor deleted.
     const SHARED: bool = false;
     /// Says whether a delete call that succeeded is the end of it, for things whose absence cannot

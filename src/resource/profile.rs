@@ -141,8 +141,6 @@ pub struct Profile {
     pub holds_inputs: bool,
     /// See [`super::Resource::HOLDS_DATA`].
     pub holds_data: bool,
-    /// See [`super::Resource::OUTPUTS_CHANGE_ON_UPDATE`].
-    pub outputs_change_on_update: bool,
     /// See [`super::Resource::SHARED`].
     pub shared: bool,
     /// See [`super::Resource::DELETE_IS_FINAL`].

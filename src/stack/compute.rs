@@ -12,17 +12,17 @@ use super::security::{APP_PORT, Security};
 use super::watching::Watching;
 use crate::config::{Architecture, Strategy};
 use crate::kinds::applicationautoscaling::{
-    Metric, ScalableTarget, ScalableTargetSpec, ScalingPolicy, ScalingPolicySpec,
+    Metric, ScalableTarget, ScalableTargetSpec, ScalingPolicy, ScalingPolicySpec, Statistic,
 };
-use crate::kinds::ecr::{Repository, RepositorySpec};
+use crate::kinds::ecr::{Encryption, ImageTagMutability, Repository, RepositorySpec};
 use crate::kinds::ecs::{
-    CapacityProviderStrategyItem, Cluster, ClusterSpec, Container, ContainerHealthCheck,
-    ContainerInsights, CpuArchitecture, DeploymentStrategy, Service, ServiceSpec, TaskDefinition,
-    TaskDefinitionSpec,
+    Architecture as CpuArchitecture, CapacityProviderStrategyItem, Cluster, ClusterSpec, Container,
+    ContainerHealthCheck, ContainerInsights, DeploymentStrategy, PropagateTags, Service,
+    ServiceSpec, TaskDefinition, TaskDefinitionSpec,
 };
 use crate::kinds::iam::{Role, RoleSpec};
 use crate::kinds::logs::{LogGroup, LogGroupSpec, MetricFilter, MetricFilterSpec};
-use crate::resource::{Document, Handle, Input, join};
+use crate::resource::{Declared, Document, Handle, Input, join};
 
 const CONTAINER: &str = "order-api";
 const EXECUTION_POLICY: &str =
@@ -90,20 +90,22 @@ fn repository(stack: &mut Stack<'_>) -> Handle<Repository> {
     let name = name(stack);
     let spec = RepositorySpec {
         scan_on_push: true,
+        encryption: Encryption::Aes256,
+        // Tags such as `latest` move from release to release.
+        image_tag_mutability: ImageTagMutability::Mutable,
         lifecycle_policy: Document(json!({ "rules": [
             expire(1, "untagged images go after 14 days", untagged),
             expire(2, "the newest 30 tagged images stay", tagged),
         ]})),
         tags: stack.tags("repository", &name),
         name,
-        ..RepositorySpec::default()
     };
     stack.add("repository", spec)
 }
 
 fn log_group(stack: &mut Stack<'_>, address: &str, name: String) -> Handle<LogGroup> {
     let spec = LogGroupSpec {
-        retention_days: stack.config.logs.retention_days,
+        retention_days: stack.config.logs.retention_days.cast_signed(),
         tags: stack.tags(address, &name),
         name,
     };
@@ -342,6 +344,7 @@ fn service(
         desired_count: if is_parked { 0 } else { config.scaling.min },
         subnets: around.network.private_subnet_ids(),
         security_groups: vec![around.security.tasks.id()],
+        assign_public_ip: false,
         container_name: CONTAINER.to_owned(),
         container_port: APP_PORT,
         target_group: around.edge.blue.arn(),
@@ -356,6 +359,8 @@ fn service(
         strategy,
         bake_minutes: deploy.bake_minutes,
         alarms: vec![around.watching.high_errors.name()],
+        propagate_tags: PropagateTags::Service,
+        enable_ecs_managed_tags: true,
         tags: stack.tags("service", &name),
         name,
     };
@@ -387,6 +392,7 @@ fn scaling(stack: &mut Stack<'_>, service: &Handle<Service>, log_group: &Handle<
         metric_name: PENDING_ORDERS.to_owned(),
         metric_value: "$.count".to_owned(),
         default_value: None,
+        unit: None,
     };
     stack.add::<MetricFilter>("pending-orders-filter", spec);
     let role = stack.service_linked_role(
@@ -396,7 +402,7 @@ fn scaling(stack: &mut Stack<'_>, service: &Handle<Service>, log_group: &Handle<
     let scaling = &stack.config.scaling;
     let name = name(stack);
     let spec = ScalableTargetSpec {
-        resource_id: format!("service/{name}/{name}"),
+        resource_id: format!("service/{name}/{name}").into(),
         min: scaling.min,
         max: scaling.max,
         suspended: !stack.facts.has_image,
@@ -409,7 +415,7 @@ fn scaling(stack: &mut Stack<'_>, service: &Handle<Service>, log_group: &Handle<
     let pending = Metric::Custom {
         namespace,
         metric_name: PENDING_ORDERS.to_owned(),
-        statistic: "Average".to_owned(),
+        statistic: Statistic::Average,
         dimensions: BTreeMap::new(),
     };
     let (cpu_target, pending_target) = (scaling.cpu_target, scaling.pending_orders_target);
@@ -421,7 +427,7 @@ fn policy(
     stack: &mut Stack<'_>,
     target: &Handle<ScalableTarget>,
     base: &str,
-    metric: Metric,
+    metric: Metric<Declared>,
     target_value: f64,
 ) {
     let spec = ScalingPolicySpec {

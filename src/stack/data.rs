@@ -124,7 +124,7 @@ fn log_group(stack: &mut Stack<'_>, cluster: &str, kind: &str) -> Handle<LogGrou
     let address = format!("db-log-group-{kind}");
     let name = format!("/aws/rds/cluster/{cluster}/{kind}");
     let spec = LogGroupSpec {
-        retention_days: stack.config.logs.retention_days,
+        retention_days: stack.config.logs.retention_days.cast_signed(),
         tags: stack.tags(&address, &name),
         name,
     };

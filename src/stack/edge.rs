@@ -15,7 +15,7 @@ use crate::kinds::elbv2::{
     ListenerSpec, LoadBalancer, LoadBalancerSpec, TargetGroup, TargetGroupSpec,
     WeightedTargetGroup,
 };
-use crate::kinds::route53::{Record, RecordContent, RecordSpec};
+use crate::kinds::route53::{Record, RecordKind, RecordSpec};
 use crate::kinds::wafv2::{
     AclRule, DefaultAction, IpSet, IpSetSpec, ManagedRuleGroup, Mode, WebAcl, WebAclAssociation, WebAclAssociationSpec,
     WebAclSpec,
@@ -120,7 +120,7 @@ fn target_group(stack: &mut Stack<'_>, network: &Network, colour: &str) -> Handl
 /// The answer to paths that `edge.paths` does not name.
 fn not_found() -> ListenerAction<Declared> {
     ListenerAction::FixedResponse {
-        status_code: "404".to_owned(),
+        status_code: 404,
         content_type: "text/plain".to_owned(),
         body: "not found".to_owned(),
     }
@@ -196,7 +196,7 @@ fn certificate(stack: &mut Stack<'_>) -> Input<CertificateArn> {
         RecordSpec {
             zone_id,
             name: proof.validation_name(),
-            content: RecordContent::Cname { value: proof.validation_value(), ttl: 300 },
+            kind: RecordKind::Cname { value: proof.validation_value(), ttl: 300 },
         },
     );
     let spec = CertificateValidationSpec { certificate: certificate.arn(), record: record.fqdn() };
@@ -211,7 +211,7 @@ fn alias_record(stack: &mut Stack<'_>, load_balancer: &Handle<LoadBalancer>) {
     let spec = RecordSpec {
         zone_id,
         name: domain.into(),
-        content: RecordContent::Alias {
+        kind: RecordKind::Alias {
             target_dns_name: load_balancer.dns_name(),
             target_zone_id: load_balancer.canonical_hosted_zone_id(),
         },

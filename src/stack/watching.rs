@@ -9,7 +9,7 @@ use super::security::slug;
 use crate::kinds::cloudwatch::{
     Alarm, AlarmSpec, Comparison, MissingData, Statistic,
 };
-use crate::kinds::sns::{Subscription, SubscriptionSpec, Topic, TopicSpec};
+use crate::kinds::sns::{Protocol, Subscription, SubscriptionSpec, Topic, TopicSpec};
 use crate::resource::{Handle, Input};
 
 /// What other tiers build on.
@@ -26,7 +26,7 @@ pub(super) fn declare(stack: &mut Stack<'_>, edge: &Edge, data: &Data) -> Watchi
     for email in stack.config.alarms.emails.clone() {
         let spec = SubscriptionSpec {
             topic: topic.arn(),
-            protocol: "email".to_owned(),
+            protocol: Protocol::Email,
             endpoint: email.clone(),
         };
         stack.add::<Subscription>(&format!("alarm-email-{}", slug(&email)), spec);

@@ -1,5 +1,4 @@
 //! Elastic Load Balancing v2: the load balancer, its listeners, rules and target groups.
-<<<<<<< HEAD
 //! Describe calls never return tags here; DescribeTags does, for up to 20 ARNs at once.
 
 mod forward;
@@ -188,12 +187,3 @@ mod tests {
         assert_eq!(in_order_of(vec![9, 1, 4, 2], &[2, 3, 1]), [2, 1, 4, 9]);
     }
 }
-=======
-
-id_types! {
-    /// ARN of a target group
-    TargetGroupArn,
-    /// ARN of a listener rule
-    RuleArn,
-}
->>>>>>> kinds-ecs

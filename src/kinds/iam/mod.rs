@@ -1,6 +1,5 @@
 //! IAM: the roles of the stack. Global, found by name.
 
-<<<<<<< HEAD
 mod policy_document;
 mod role;
 mod service_linked_role;
@@ -10,9 +9,5 @@ pub use service_linked_role::{ServiceLinkedRole, ServiceLinkedRoleOutputs, Servi
 
 id_types! {
     /// `arn:aws:iam::…:role/…`
-=======
-id_types! {
-    /// ARN of an IAM role
->>>>>>> kinds-ecs
     RoleArn,
 }
