@@ -85,7 +85,7 @@ fn alarm(stack: &mut Stack<'_>, topic: &Handle<Topic>, watched: Watched<'_>) -> 
         metric_name: watched.metric.to_owned(),
         statistic: watched.statistic,
         dimensions: BTreeMap::from([(dimension.to_owned(), value)]),
-        comparison: Comparison::GreaterThanThreshold,
+        comparison: Comparison::GreaterThan,
         threshold: watched.threshold.into(),
         period_seconds: 300,
         evaluation_periods: watched.evaluation_periods,
