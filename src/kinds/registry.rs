@@ -12,5 +12,13 @@ pub fn registry(aws: &Arc<Aws>) -> HashMap<&'static str, Arc<dyn AnyKind>> {
     fn row<K: Resource<Api = Aws>>(aws: &Arc<Aws>) -> (&'static str, Arc<dyn AnyKind>) {
         (K::KIND, Arc::new(Bound::<K>::new(Arc::clone(aws))))
     }
-    HashMap::from([row::<ec2::Subnet>(aws), row::<ssm::Parameter>(aws)])
+    HashMap::from([
+        row::<ec2::ElasticIp>(aws),
+        row::<ec2::InternetGateway>(aws),
+        row::<ec2::InternetGatewayAttachment>(aws),
+        row::<ec2::NatGateway>(aws),
+        row::<ec2::Subnet>(aws),
+        row::<ec2::Vpc>(aws),
+        row::<ssm::Parameter>(aws),
+    ])
 }
