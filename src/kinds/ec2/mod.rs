@@ -5,8 +5,12 @@ mod elastic_ip;
 mod internet_gateway;
 mod internet_gateway_attachment;
 mod nat_gateway;
+mod route;
+mod route_table;
+mod route_table_association;
 mod subnet;
 mod vpc;
+mod vpc_endpoint;
 
 use std::sync::Arc;
 
@@ -18,8 +22,14 @@ pub use internet_gateway_attachment::{
     InternetGatewayAttachment, InternetGatewayAttachmentOutputs, InternetGatewayAttachmentSpec,
 };
 pub use nat_gateway::{NatGateway, NatGatewayOutputs, NatGatewaySpec};
+pub use route::{Route, RouteOutputs, RouteSpec, RouteTarget};
+pub use route_table::{RouteTable, RouteTableOutputs, RouteTableSpec};
+pub use route_table_association::{
+    RouteTableAssociation, RouteTableAssociationOutputs, RouteTableAssociationSpec,
+};
 pub use subnet::{Subnet, SubnetOutputs, SubnetSpec};
 pub use vpc::{Vpc, VpcOutputs, VpcSpec};
+pub use vpc_endpoint::{VpcEndpoint, VpcEndpointOutputs, VpcEndpointSpec};
 
 use crate::aws::{Answer, Aws};
 use crate::resource::{Result, STACK_TAG, Scope, Tags};
