@@ -20,6 +20,8 @@ pub fn registry(aws: &Arc<Aws>) -> HashMap<&'static str, Arc<dyn AnyKind>> {
         row::<ec2::Route>(aws),
         row::<ec2::RouteTable>(aws),
         row::<ec2::RouteTableAssociation>(aws),
+        row::<ec2::SecurityGroup>(aws),
+        row::<ec2::SecurityGroupRule>(aws),
         row::<ec2::Subnet>(aws),
         row::<ec2::Vpc>(aws),
         row::<ec2::VpcEndpoint>(aws),

@@ -8,6 +8,8 @@ mod nat_gateway;
 mod route;
 mod route_table;
 mod route_table_association;
+mod security_group;
+mod security_group_rule;
 mod subnet;
 mod vpc;
 mod vpc_endpoint;
@@ -26,6 +28,10 @@ pub use route::{Route, RouteOutputs, RouteSpec, RouteTarget};
 pub use route_table::{RouteTable, RouteTableOutputs, RouteTableSpec};
 pub use route_table_association::{
     RouteTableAssociation, RouteTableAssociationOutputs, RouteTableAssociationSpec,
+};
+pub use security_group::{SecurityGroup, SecurityGroupOutputs, SecurityGroupSpec};
+pub use security_group_rule::{
+    Direction, Peer, SecurityGroupRule, SecurityGroupRuleOutputs, SecurityGroupRuleSpec,
 };
 pub use subnet::{Subnet, SubnetOutputs, SubnetSpec};
 pub use vpc::{Vpc, VpcOutputs, VpcSpec};
