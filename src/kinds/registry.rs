@@ -45,5 +45,18 @@ pub fn registry(aws: &Arc<Aws>) -> HashMap<&'static str, Arc<dyn AnyKind>> {
         row::<wafv2::IpSet>(aws),
         row::<wafv2::WebAcl>(aws),
         row::<wafv2::WebAclAssociation>(aws),
+        row::<ec2::ElasticIp>(aws),
+        row::<ec2::InternetGateway>(aws),
+        row::<ec2::InternetGatewayAttachment>(aws),
+        row::<ec2::NatGateway>(aws),
+        row::<ec2::Route>(aws),
+        row::<ec2::RouteTable>(aws),
+        row::<ec2::RouteTableAssociation>(aws),
+        row::<ec2::SecurityGroup>(aws),
+        row::<ec2::SecurityGroupRule>(aws),
+        row::<ec2::Subnet>(aws),
+        row::<ec2::Vpc>(aws),
+        row::<ec2::VpcEndpoint>(aws),
+        row::<ssm::Parameter>(aws),
     ])
 }
