@@ -3,7 +3,10 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::{acm, applicationautoscaling, cloudwatch, ec2, ecr, ecs, elbv2, iam, logs, rds, route53, secretsmanager, sns, ssm, wafv2};
+use super::{
+    acm, applicationautoscaling, cloudwatch, ec2, ecr, ecs, elbv2, iam, logs, rds, route53,
+    secretsmanager, sns, ssm, wafv2,
+};
 use crate::aws::Aws;
 use crate::resource::{AnyKind, Bound, Resource};
 
@@ -20,7 +23,18 @@ pub fn registry(aws: &Arc<Aws>) -> HashMap<&'static str, Arc<dyn AnyKind>> {
         row::<applicationautoscaling::ScalingPolicy>(aws),
         row::<cloudwatch::Alarm>(aws),
         row::<cloudwatch::Dashboard>(aws),
+        row::<ec2::ElasticIp>(aws),
+        row::<ec2::InternetGateway>(aws),
+        row::<ec2::InternetGatewayAttachment>(aws),
+        row::<ec2::NatGateway>(aws),
+        row::<ec2::Route>(aws),
+        row::<ec2::RouteTable>(aws),
+        row::<ec2::RouteTableAssociation>(aws),
+        row::<ec2::SecurityGroup>(aws),
+        row::<ec2::SecurityGroupRule>(aws),
         row::<ec2::Subnet>(aws),
+        row::<ec2::Vpc>(aws),
+        row::<ec2::VpcEndpoint>(aws),
         row::<ecr::Repository>(aws),
         row::<ecs::Cluster>(aws),
         row::<ecs::Service>(aws),
@@ -45,18 +59,5 @@ pub fn registry(aws: &Arc<Aws>) -> HashMap<&'static str, Arc<dyn AnyKind>> {
         row::<wafv2::IpSet>(aws),
         row::<wafv2::WebAcl>(aws),
         row::<wafv2::WebAclAssociation>(aws),
-        row::<ec2::ElasticIp>(aws),
-        row::<ec2::InternetGateway>(aws),
-        row::<ec2::InternetGatewayAttachment>(aws),
-        row::<ec2::NatGateway>(aws),
-        row::<ec2::Route>(aws),
-        row::<ec2::RouteTable>(aws),
-        row::<ec2::RouteTableAssociation>(aws),
-        row::<ec2::SecurityGroup>(aws),
-        row::<ec2::SecurityGroupRule>(aws),
-        row::<ec2::Subnet>(aws),
-        row::<ec2::Vpc>(aws),
-        row::<ec2::VpcEndpoint>(aws),
-        row::<ssm::Parameter>(aws),
     ])
 }
