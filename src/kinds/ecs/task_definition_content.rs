@@ -19,10 +19,6 @@ use crate::resource::{Class, Error, Resolved, Result, Tags, UNKNOWN};
 /// The tag on every revision we register that holds the hash of its content.
 pub const CONTENT_TAG: &str = "orderctl:content";
 
-/// Part of the hash. To be raised when the same settings are sent in another way, so that stacks
-/// get a new revision.
-const RENDERING: u32 = 1;
-
 const REGISTER: &str = "ecs:RegisterTaskDefinition";
 
 /// Hashes all settings but the tags. A revision is registered only when this changes; a release
@@ -45,7 +41,7 @@ pub(super) fn known_content_hash(spec: &TaskDefinitionSpec<Resolved>) -> Result<
 
 fn content(spec: &TaskDefinitionSpec<Resolved>) -> Result<String> {
     let content = (
-        (RENDERING, &spec.family, spec.cpu, spec.memory),
+        (&spec.family, spec.cpu, spec.memory),
         (&spec.architecture, &spec.execution_role, &spec.task_role),
         &spec.container,
     );
