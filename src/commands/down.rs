@@ -12,7 +12,7 @@ use super::{CommandError, interrupt};
 use crate::cli::Globals;
 use crate::engine::{self, ApplyOptions, TeardownOptions};
 use crate::state::Journal;
-use crate::ui::{Printer, plan_view, progress, report_view};
+use crate::ui::{Printer, plan_view, progress};
 
 /// Deletes the stack: shows what will go, asks, deletes against the dependencies, and looks again
 /// until nothing is left. Works from half a stack, and from one whose state is lost.
@@ -51,12 +51,12 @@ pub async fn run(
         printer.note(&format!("There is nothing of stack `{}`.", session.local.suffix));
         return Ok(DONE);
     }
-    printer.note(&plan_view::render_removal(&whole, &printer.style()));
+    printer.note(&plan_view::render_removal(&whole, &printer.note_style()));
     if !args.final_snapshot {
         printer.warn("the database is deleted without a final snapshot (--final-snapshot keeps one)");
     }
     let question = format!("Delete all of stack `{}`?", session.local.suffix);
-    if !args.yes && !printer.confirm_or_refuse(&question)? {
+    if !args.yes && !super::confirm(printer, &question)? {
         return Err(CommandError::failed("not confirmed; nothing was deleted"));
     }
     let begun = Instant::now();
@@ -79,7 +79,7 @@ pub async fn run(
     follower.finish().await;
     let report = report?;
     let recorded = journal.read(|state| state.records.len());
-    printer.report(&report_view::render(&report, &printer.style(), recorded, begun.elapsed()));
+    super::show_report(&report, recorded, begun.elapsed(), printer);
     if report.stopped {
         return Err(CommandError::Reported(130));
     }

@@ -58,10 +58,14 @@ impl CommandError {
     /// Prints the failure.
     pub fn print(&self, printer: &Printer) {
         match self {
-            Self::Config(error) => printer.error_block(
-                &config::render(error, printer.style().colour, printer.width()),
-                error.message(),
-            ),
+            Self::Config(error) if printer.is_json() => {
+                printer.error(error.message(), &[error.help_text().to_owned()]);
+            }
+            Self::Config(error) => printer.block(&config::render(
+                error,
+                printer.note_style().colour,
+                printer.width(),
+            )),
             Self::Message { message, hints, .. } => printer.error(message, hints),
             Self::Reported(_) => {}
         }

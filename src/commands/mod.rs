@@ -11,3 +11,26 @@ mod session;
 pub mod up;
 
 pub use error::CommandError;
+
+use std::time::Duration;
+
+use crate::engine::Report;
+use crate::ui::{Printer, report_view};
+
+/// Asks before something is changed; where nobody can answer, refuses and says how to go on.
+fn confirm(printer: &Printer, question: &str) -> Result<bool, CommandError> {
+    if printer.is_interactive() {
+        return Ok(printer.confirm(question));
+    }
+    Err(CommandError::usage("nobody is there to confirm; nothing was changed")
+        .hint("look at the plan, then add --yes"))
+}
+
+/// Shows how a run ended.
+fn show_report(report: &Report, recorded: usize, took: Duration, printer: &Printer) {
+    if printer.is_json() {
+        printer.json_line(&report_view::to_json(report, recorded, took));
+    } else {
+        printer.note(report_view::render(report, &printer.note_style(), recorded, took));
+    }
+}

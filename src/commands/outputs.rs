@@ -83,7 +83,7 @@ pub(super) fn print(state: &State, format: Format, printer: &Printer) {
         Format::Json => printer.json_line(&Value::Object(known.collect::<Map<_, _>>())),
         Format::Table => {
             let rows: Vec<_> = known.map(|(name, value)| (name, text(&value))).collect();
-            printer.data(&table::two_columns(&rows, &printer.stdout_style()));
+            printer.data(&table::two_columns(&rows, &printer.style()));
         }
         Format::Env => known.for_each(|(name, value)| {
             printer.data(&format!("{}={}", shout(&name), text(&value)));

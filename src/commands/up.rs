@@ -14,7 +14,7 @@ use crate::cli::Globals;
 use crate::engine::{self, ApplyOptions, Declaration, Plan, PlanOptions, Report};
 use crate::resource::resolve;
 use crate::state::{Journal, State};
-use crate::ui::{Printer, plan_view, progress, report_view};
+use crate::ui::{Printer, plan_view, progress};
 
 /// Brings the stack to what is declared: shows the plan, asks, and makes, changes and deletes what
 /// it takes. After any interruption the same command goes on where it was.
@@ -49,7 +49,7 @@ pub async fn run(
         show(&plan, globals, printer);
     }
     check(&plan, &args)?;
-    if !plan.is_empty() && !args.yes && !printer.confirm_or_refuse("Apply this plan?")? {
+    if !plan.is_empty() && !args.yes && !super::confirm(printer, "Apply this plan?")? {
         return Err(CommandError::failed("not confirmed; nothing was changed"));
     }
     let mut state = session.state.clone();
@@ -98,7 +98,7 @@ fn show(plan: &Plan, globals: &Globals, printer: &Printer) {
     if globals.json {
         printer.json_line(&plan_view::to_json(plan));
     } else {
-        printer.note(&plan_view::render(plan, &printer.style(), false));
+        printer.note(&plan_view::render(plan, &printer.note_style(), false));
     }
 }
 
@@ -170,7 +170,7 @@ fn finish(
         printer.note("No changes: the stack is as declared.");
     } else {
         let recorded = state.records.len();
-        printer.report(&report_view::render(report, &printer.style(), recorded, begun.elapsed()));
+        super::show_report(report, recorded, begun.elapsed(), printer);
     }
     if report.stopped {
         return Err(CommandError::Reported(130));

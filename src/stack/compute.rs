@@ -403,7 +403,8 @@ fn scaling(stack: &mut Stack<'_>, service: &Handle<Service>, log_group: &Handle<
     let name = name(stack);
     let spec = ScalableTargetSpec {
         resource_id: format!("service/{name}/{name}").into(),
-        min: scaling.min,
+        // Registering a minimum starts that many tasks, suspended or not (field guide, section 7).
+        min: if stack.facts.has_image { scaling.min } else { 0 },
         max: scaling.max,
         suspended: !stack.facts.has_image,
         tags: stack.tags("scalable-target", &name),

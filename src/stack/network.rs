@@ -108,7 +108,7 @@ fn internet_access(
         InternetGatewayAttachmentSpec { internet_gateway: gateway.id(), vpc: vpc.id() },
     );
     let table = route_table(stack, vpc, "public-route-table", Tier::Public);
-    let target = RouteTarget::InternetGateway(attachment.internet_gateway());
+    let target = RouteTarget::InternetGateway(attachment.when_ready().internet_gateway());
     let route = default_route(stack, "public-default-route", &table, target);
     for (index, subnet) in public_subnets.iter().enumerate() {
         associate(stack, &format!("public-association-{}", index + 1), subnet, &table);

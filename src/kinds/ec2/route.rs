@@ -89,7 +89,12 @@ impl Resource for Route {
                 target: target_of(route),
             },
             outputs,
-            condition: Condition::Ready,
+            // One to a NAT gateway that is not available yet; one to a gateway that is gone differs
+            // from the wanted target, which is another by then.
+            condition: match route.state() {
+                Some(RouteState::Blackhole) => Condition::Pending("black hole".to_owned()),
+                _ => Condition::Ready,
+            },
         }))
     }
 
@@ -153,7 +158,6 @@ fn destination_of(route: &AwsRoute) -> Option<Ipv4Net> {
     route.destination_cidr_block()?.parse().ok()
 }
 
-/// Reads the target. A black hole differs from every wanted target, so that `up` replaces it.
 fn target_of(route: &AwsRoute) -> RouteTarget<Resolved> {
     let gateway = route.gateway_id();
     let nat_gateway = route.nat_gateway_id();
@@ -168,9 +172,6 @@ fn target_of(route: &AwsRoute) -> RouteTarget<Resolved> {
         .or(route.carrier_gateway_id())
         .or(route.core_network_arn())
         .unwrap_or("an unknown target");
-    if route.state() == Some(&RouteState::Blackhole) {
-        return RouteTarget::Other(format!("black hole, was {id}"));
-    }
     match (gateway, nat_gateway) {
         (Some(id), _) if id.starts_with("igw-") => RouteTarget::InternetGateway(id.into()),
         (None, Some(id)) => RouteTarget::NatGateway(id.into()),
@@ -282,13 +283,20 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_black_hole_and_a_stranger_are_mended_by_replacing_the_target() {
+    async fn a_black_hole_to_the_wanted_gateway_is_waited_for() {
+        let live = observe(Some(to_nat("nat-1", RouteState::Blackhole))).await.unwrap();
+        assert!(diff(&json!(want()), &json!(live.spec), None).is_empty());
+        assert_eq!(live.condition, Condition::Pending("black hole".to_owned()));
+    }
+
+    #[tokio::test]
+    async fn a_black_hole_to_another_gateway_and_a_stranger_are_mended_by_replacing_the_target() {
         let peering = AwsRoute::builder()
             .destination_cidr_block("0.0.0.0/0")
             .vpc_peering_connection_id("pcx-1")
             .state(RouteState::Active)
             .build();
-        for route in [to_nat("nat-1", RouteState::Blackhole), peering] {
+        for route in [to_nat("nat-0", RouteState::Blackhole), peering] {
             let live = observe(Some(route)).await.unwrap();
             let changes = diff(&json!(want()), &json!(live.spec), Some(&json!(want())));
             assert_eq!(changes.names(), ["target"]);
