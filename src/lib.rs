@@ -6,3 +6,4 @@ pub mod engine;
 pub mod kinds;
 pub mod resource;
 pub mod state;
+pub mod ui;
