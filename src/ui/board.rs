@@ -203,12 +203,10 @@ impl Board {
         let due = self.running.iter_mut().filter(is_due);
         due.map(|step| {
             step.reminded = now;
-            let text = format!(
-                "waiting for {} {}: {}",
-                step.kind,
-                step.address,
-                step.state(now)
-            );
+            // What it waits for, since when, and how long that usually takes.
+            let (so_far, usually) = (about(step.so_far(now)), about(step.typical));
+            let (name, reason) = (format!("{} {}", step.kind, step.address), step.reason());
+            let text = format!("waiting for {name}: {reason}, {so_far} so far, usually {usually}");
             Line {
                 weight: Weight::Detail,
                 text,
@@ -231,7 +229,10 @@ impl Board {
             .map(|step| {
                 let doing = words(step.phase).doing;
                 let name = format!("{} {}", step.kind, style.bold(&step.address));
-                format!("{spinner} {doing} {name}: {}", step.state(now))
+                // The times come first: a narrow terminal cuts off the end.
+                let (so_far, usually) = (about(step.so_far(now)), about(step.typical));
+                let times = style.dim(format!("({so_far}, usually {usually})"));
+                format!("{spinner} {doing} {name} {times}: {}", step.reason())
             })
             .collect();
         if self.running.len() > ROWS {
@@ -266,10 +267,11 @@ impl Board {
 }
 
 impl Running {
-    /// What it waits for, since when, and how long that usually takes.
-    fn state(&self, now: Instant) -> String {
-        let reason = self.reason.as_deref().unwrap_or("no answer yet");
-        let so_far = about(now.duration_since(self.since));
-        format!("{reason}, {so_far} so far, usually {}", about(self.typical))
+    fn reason(&self) -> &str {
+        self.reason.as_deref().unwrap_or("no answer yet")
+    }
+
+    fn so_far(&self, now: Instant) -> Duration {
+        now.duration_since(self.since)
     }
 }

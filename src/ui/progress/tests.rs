@@ -189,7 +189,7 @@ async fn a_terminal_shows_rows_while_it_lasts_and_keeps_lines_for_what_is_over()
     pass(62.0).await;
     let text = crate::ui::style::without_colours(&err.text());
     assert!(text.contains("created ec2/vpc vpc (1.2 s)"), "{text}");
-    let row = "creating ec2/nat_gateway nat-gateway-1: pending, 1m01s so far, usually 1m40s";
+    let row = "creating ec2/nat_gateway nat-gateway-1 (1m01s, usually 1m40s): pending";
     assert!(text.contains(row), "{text}");
     assert!(
         text.contains("━━━━━━────────────────── 1/4 done, 1 running, 1m02s"),
@@ -221,7 +221,7 @@ async fn a_crowd_of_steps_does_not_fill_the_terminal() {
     let rows = board.rows(now, Style::PLAIN);
     assert_eq!(rows.len(), 14);
     assert!(
-        rows[0].contains("node-0:"),
+        rows[0].contains("node-0 "),
         "the longest running comes first: {}",
         rows[0]
     );
