@@ -98,8 +98,10 @@ pub fn main() -> ExitCode {
         color: globals.color,
         no_input: globals.no_input,
     });
-    start_log(globals.verbose);
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    start_log(globals.verbose, &printer);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
     let result = match runtime {
         Ok(runtime) => runtime.block_on(run(cli.command, &globals, &printer)),
         Err(error) => Err(CommandError::failed(format!("no runtime: {error}"))),
@@ -129,7 +131,7 @@ async fn run(
 }
 
 /// Only our own events are logged: those of the SDK would show requests, and with them secrets.
-fn start_log(verbose: u8) {
+fn start_log(verbose: u8, printer: &Printer) {
     let level = match verbose {
         0 => return,
         1 => "orderctl=info",
@@ -138,6 +140,10 @@ fn start_log(verbose: u8) {
     };
     tracing_subscriber::fmt()
         .with_env_filter(EnvFilter::new(level))
-        .with_writer(std::io::stderr)
+        .with_ansi(printer.note_style().colour)
+        .with_writer({
+            let printer = printer.clone();
+            move || printer.log_writer()
+        })
         .init();
 }

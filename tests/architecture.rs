@@ -19,15 +19,20 @@ fn sources(below: &Path) -> Vec<(PathBuf, String)> {
 /// The modules of this crate, and the AWS crates, that a file names outside its tests.
 fn named(text: &str) -> Vec<String> {
     let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap();
-    let lines = code.lines().filter(|line| !line.trim_start().starts_with("//"));
+    let lines = code
+        .lines()
+        .filter(|line| !line.trim_start().starts_with("//"));
     let mut names = Vec::new();
     for line in lines {
         for part in line.split("crate::").skip(1) {
-            let name: String =
-                part.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+            let name: String = part
+                .chars()
+                .take_while(|c| c.is_alphanumeric() || *c == '_')
+                .collect();
             names.push(name);
         }
-        if line.contains("aws_sdk_") || line.contains("aws_smithy_") || line.contains("aws_config") {
+        if line.contains("aws_sdk_") || line.contains("aws_smithy_") || line.contains("aws_config")
+        {
             names.push("AWS crates".to_owned());
         }
     }

@@ -143,7 +143,10 @@ fn classify(code: Option<&str>, status: Option<u16>) -> Class {
         Class::Denied
     } else if code.contains("AlreadyExists")
         || code.contains("Duplicate")
-        || matches!(code, "ResourceExistsException" | "Resource.AlreadyAssociated")
+        || matches!(
+            code,
+            "ResourceExistsException" | "Resource.AlreadyAssociated"
+        )
     {
         Class::AlreadyExists
     } else if code.contains("NotFound")
@@ -181,7 +184,11 @@ mod tests {
                 Class::AlreadyExists,
             ),
             (Some("InvalidGroup.Duplicate"), 400, Class::AlreadyExists),
-            (Some("Resource.AlreadyAssociated"), 400, Class::AlreadyExists),
+            (
+                Some("Resource.AlreadyAssociated"),
+                400,
+                Class::AlreadyExists,
+            ),
             (Some("NoSuchEntity"), 404, Class::NotFound),
             (Some("AccessDeniedException"), 400, Class::Denied),
             (Some("InternalError"), 500, Class::Unclear),

@@ -47,13 +47,21 @@ pub async fn run(
     follower.finish().await;
     let whole = whole?;
     if whole.nodes.is_empty() {
-        session.local.store.remove(session.local.suffix.as_str()).await?;
-        printer.note(&format!("There is nothing of stack `{}`.", session.local.suffix));
+        session
+            .local
+            .store
+            .remove(session.local.suffix.as_str())
+            .await?;
+        printer.note(&format!(
+            "There is nothing of stack `{}`.",
+            session.local.suffix
+        ));
         return Ok(DONE);
     }
     printer.note(&plan_view::render_removal(&whole, &printer.note_style()));
     if !args.final_snapshot {
-        printer.warn("the database is deleted without a final snapshot (--final-snapshot keeps one)");
+        printer
+            .warn("the database is deleted without a final snapshot (--final-snapshot keeps one)");
     }
     let question = format!("Delete all of stack `{}`?", session.local.suffix);
     if !args.yes && !super::confirm(printer, &question)? {
@@ -87,7 +95,10 @@ pub async fn run(
         return Err(CommandError::Reported(1));
     }
     journal.remove().await?;
-    printer.note(&format!("Nothing of stack `{}` is left.", session.local.suffix));
+    printer.note(&format!(
+        "Nothing of stack `{}` is left.",
+        session.local.suffix
+    ));
     Ok(DONE)
 }
 

@@ -22,8 +22,10 @@ fn confirm(printer: &Printer, question: &str) -> Result<bool, CommandError> {
     if printer.is_interactive() {
         return Ok(printer.confirm(question));
     }
-    Err(CommandError::usage("nobody is there to confirm; nothing was changed")
-        .hint("look at the plan, then add --yes"))
+    Err(
+        CommandError::usage("nobody is there to confirm; nothing was changed")
+            .hint("look at the plan, then add --yes"),
+    )
 }
 
 /// Shows how a run ended.
@@ -31,6 +33,11 @@ fn show_report(report: &Report, recorded: usize, took: Duration, printer: &Print
     if printer.is_json() {
         printer.json_line(&report_view::to_json(report, recorded, took));
     } else {
-        printer.note(report_view::render(report, &printer.note_style(), recorded, took));
+        printer.note(report_view::render(
+            report,
+            &printer.note_style(),
+            recorded,
+            took,
+        ));
     }
 }

@@ -42,7 +42,10 @@ pub async fn run(
     printer: &Printer,
 ) -> Result<ExitCode, CommandError> {
     let local = Local::open(globals).await?;
-    let state = local.state().await?.filter(|state| !state.outputs.is_empty());
+    let state = local
+        .state()
+        .await?
+        .filter(|state| !state.outputs.is_empty());
     let Some(state) = state else {
         let place = local.store.place(local.suffix.as_str());
         let message = format!("stack `{}` has no outputs ({place})", local.suffix);
@@ -58,16 +61,20 @@ pub async fn run(
         }
         return Ok(DONE);
     }
-    let default = if globals.json { Format::Json } else { Format::Table };
+    let default = if globals.json {
+        Format::Json
+    } else {
+        Format::Table
+    };
     print(&state, args.format.unwrap_or(default), printer);
     Ok(DONE)
 }
 
 fn unknown(name: &str) -> CommandError {
     let error = CommandError::usage(format!("there is no output `{name}`"));
-    let close = OUTPUT_NAMES.iter().max_by(|a, b| {
-        strsim::jaro_winkler(a, name).total_cmp(&strsim::jaro_winkler(b, name))
-    });
+    let close = OUTPUT_NAMES
+        .iter()
+        .max_by(|a, b| strsim::jaro_winkler(a, name).total_cmp(&strsim::jaro_winkler(b, name)));
     match close.filter(|close| strsim::jaro_winkler(close, name) > 0.8) {
         Some(close) => error.hint(format!("did you mean `{close}`?")),
         None => error.hint(format!("the outputs are {}", OUTPUT_NAMES.join(", "))),
@@ -95,7 +102,9 @@ pub(super) fn print(state: &State, format: Format, printer: &Printer) {
 }
 
 fn text(value: &Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+    value
+        .as_str()
+        .map_or_else(|| value.to_string(), str::to_owned)
 }
 
 /// `albDnsName` as `ALB_DNS_NAME`.

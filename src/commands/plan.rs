@@ -43,7 +43,11 @@ pub async fn run(
     if globals.json {
         printer.json_line(&plan_view::to_json(&plan));
     } else {
-        printer.data(&plan_view::render(&plan, &printer.style(), args.show_unchanged));
+        printer.data(&plan_view::render(
+            &plan,
+            &printer.style(),
+            args.show_unchanged,
+        ));
     }
     tracing::info!(
         reads = session.aws.calls().reads(),

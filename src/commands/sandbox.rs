@@ -44,7 +44,9 @@ pub async fn run(
         }
         SandboxCommand::Stop => {
             match sandbox::stop(&dirs, &notices).await? {
-                Some(stopped) => printer.note(format!("stopped the local AWS at {}", stopped.endpoint)),
+                Some(stopped) => {
+                    printer.note(format!("stopped the local AWS at {}", stopped.endpoint))
+                }
                 None => printer.note("the local AWS is not running"),
             }
             Ok(DONE)

@@ -55,7 +55,10 @@ pub async fn run(
     let mut state = session.state.clone();
     session.enter_facts(&mut state);
     let begun = Instant::now();
-    let journal = Arc::new(Journal::new(Arc::clone(&session.local.store), state.clone()));
+    let journal = Arc::new(Journal::new(
+        Arc::clone(&session.local.store),
+        state.clone(),
+    ));
     if state != session.state {
         journal.write(|_| {}).await?;
     }
@@ -87,8 +90,7 @@ async fn make_plan(
 ) -> Result<Plan, CommandError> {
     let (events, follower) = progress::follow(printer, Some(declaration.nodes.len()));
     let context = session.context(true, events);
-    let plan =
-        engine::plan(&context, declaration, &session.state, PlanOptions { adopt }).await;
+    let plan = engine::plan(&context, declaration, &session.state, PlanOptions { adopt }).await;
     drop(context);
     follower.finish().await;
     Ok(plan?)
@@ -104,8 +106,11 @@ fn show(plan: &Plan, globals: &Globals, printer: &Printer) {
 
 /// The error for resources that have our names but are not ours (law 3).
 pub(super) fn foreign(plan: &Plan) -> CommandError {
-    let names: Vec<String> =
-        plan.foreign.iter().map(|node| format!("{} {}", node.kind, node.address)).collect();
+    let names: Vec<String> = plan
+        .foreign
+        .iter()
+        .map(|node| format!("{} {}", node.kind, node.address))
+        .collect();
     CommandError::failed(format!(
         "these exist and do not carry this stack's tags: {}",
         names.join(", ")
@@ -128,7 +133,10 @@ fn check(plan: &Plan, args: &UpArgs) -> Result<(), CommandError> {
     if losing.is_empty() {
         return Ok(());
     }
-    let flags: Vec<String> = losing.iter().map(|name| format!("--allow-replace {name}")).collect();
+    let flags: Vec<String> = losing
+        .iter()
+        .map(|name| format!("--allow-replace {name}"))
+        .collect();
     Err(CommandError::failed(format!(
         "this plan deletes data: {} would be deleted and made anew, empty",
         losing.join(", ")
@@ -146,12 +154,17 @@ async fn save_outputs(journal: &Journal, declaration: &Declaration) -> Result<()
             });
             (!resolution.incomplete).then_some((name.to_owned(), resolution.spec))
         };
-        let resolved: std::collections::BTreeMap<String, Value> =
-            declaration.outputs.keys().filter_map(|name| known(name)).collect();
+        let resolved: std::collections::BTreeMap<String, Value> = declaration
+            .outputs
+            .keys()
+            .filter_map(|name| known(name))
+            .collect();
         (state.outputs != resolved).then_some(resolved)
     });
     if let Some(resolved) = resolved {
-        journal.write(|state: &mut State| state.outputs = resolved).await?;
+        journal
+            .write(|state: &mut State| state.outputs = resolved)
+            .await?;
     }
     Ok(())
 }
@@ -178,7 +191,11 @@ fn finish(
     if !report.is_complete() {
         return Err(CommandError::Reported(1));
     }
-    let format = if globals.json { outputs::Format::Json } else { outputs::Format::Table };
+    let format = if globals.json {
+        outputs::Format::Json
+    } else {
+        outputs::Format::Table
+    };
     outputs::print(&state, format, printer);
     if session.is_parked() {
         printer.note(&format!(

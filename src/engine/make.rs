@@ -41,7 +41,13 @@ pub(super) async fn make(run: &Run, node: &Node, planned: &PlannedNode) -> Resul
             .with_advice("run the same command again; report this if it stays");
         return Err(StepEnd::Failed(Left::Nothing, error));
     }
-    let maker = Maker { run, node, planned, kind: Arc::clone(kind), want };
+    let maker = Maker {
+        run,
+        node,
+        planned,
+        kind: Arc::clone(kind),
+        want,
+    };
     if planned.profile.shared {
         return maker.ensure_shared().await;
     }
@@ -88,7 +94,11 @@ impl Maker<'_> {
     async fn find(&self) -> Result<Option<AnyLive>, StepEnd> {
         let intent = self.run.journal.read(|state| {
             let record = state.records.get(self.address())?;
-            if record.outputs.is_some() { None } else { record.intent.clone() }
+            if record.outputs.is_some() {
+                None
+            } else {
+                record.intent.clone()
+            }
         });
         let replaced = self.planned.action == Action::Replace;
         if self.planned.live.is_none() && intent.is_none() {
@@ -100,10 +110,14 @@ impl Maker<'_> {
         let begun = Instant::now();
         let mut pace = Pace::new();
         loop {
-            let found = self.observe().await.map_err(|e| StepEnd::Failed(Left::Recorded, e))?;
+            let found = self
+                .observe()
+                .await
+                .map_err(|e| StepEnd::Failed(Left::Recorded, e))?;
             match found {
                 Some(live) if live.condition == Condition::Deleting => {
-                    self.run.waiting(self.address(), "the previous one is still being deleted");
+                    self.run
+                        .waiting(self.address(), "the previous one is still being deleted");
                 }
                 Some(live) if self.is_retired(&live) => return Ok(None),
                 Some(live) => return Ok(Some(live)),
@@ -116,13 +130,18 @@ impl Maker<'_> {
                     if !fresh_intent || !only_tags || begun.elapsed() >= LOOK_FOR_LOST {
                         return Ok(None);
                     }
-                    self.run.waiting(self.address(), "looking for what the last run may have made");
+                    self.run.waiting(
+                        self.address(),
+                        "looking for what the last run may have made",
+                    );
                 }
             }
             if begun.elapsed() >= self.delete_limit() {
                 return Err(self.too_long("it is still being deleted"));
             }
-            pace.pause(&self.run.options.stop).await.map_err(|_| StepEnd::Stopped)?;
+            pace.pause(&self.run.options.stop)
+                .await
+                .map_err(|_| StepEnd::Stopped)?;
         }
     }
 
@@ -137,7 +156,10 @@ impl Maker<'_> {
 
     /// Records a resource that exists, after making sure that it is ours to change (law 3).
     async fn take_over(&self, live: &AnyLive) -> Result<(), StepEnd> {
-        let known = self.run.journal.read(|s| recorded(s, self.address()).is_some());
+        let known = self
+            .run
+            .journal
+            .read(|s| recorded(s, self.address()).is_some());
         if !known && owner(live, &self.scope()) == Owner::Somebody && !self.run.options.adopt {
             return Err(StepEnd::Failed(Left::Nothing, foreign(&self.planned.kind)));
         }
@@ -181,7 +203,10 @@ impl Maker<'_> {
     /// Announces, creates, and records the id the moment it is known (law 2).
     async fn create(&self) -> Result<(), StepEnd> {
         let token = self.announce_create().await?;
-        let scope = Scope { token: Some(token), ..self.scope() };
+        let scope = Scope {
+            token: Some(token),
+            ..self.scope()
+        };
         let outputs = loop {
             let outcome = persist(
                 &self.planned.profile,
@@ -202,7 +227,10 @@ impl Maker<'_> {
                         Some(live) if owner(&live, &scope) == Owner::Ours => break live.outputs,
                         Some(live) if self.run.options.adopt => break live.outputs,
                         Some(_) => {
-                            return Err(StepEnd::Failed(Left::Nothing, foreign(&self.planned.kind)));
+                            return Err(StepEnd::Failed(
+                                Left::Nothing,
+                                foreign(&self.planned.kind),
+                            ));
                         }
                         None => return Err(StepEnd::Failed(Left::Nothing, error)),
                     }
@@ -236,7 +264,9 @@ impl Maker<'_> {
                 record.ready_at = None;
             })
             .await?;
-        self.run.context.events.send(Event::Created { address: self.address().clone() });
+        self.run.context.events.send(Event::Created {
+            address: self.address().clone(),
+        });
         self.run.exists(self.address(), &outputs);
         Ok(())
     }
@@ -254,11 +284,13 @@ impl Maker<'_> {
                     record.retired.push(Retired { outputs, spec });
                 }
                 record.outputs = None;
-                let known = record.intent.take().filter(|i| i.action == IntentAction::Create);
+                let known = record
+                    .intent
+                    .take()
+                    .filter(|i| i.action == IntentAction::Create);
                 let same = known.filter(|intent| intent.spec.as_ref() == Some(&self.want));
-                let fresh = || {
-                    self.intent(IntentAction::Create, Some(uuid::Uuid::new_v4().to_string()))
-                };
+                let fresh =
+                    || self.intent(IntentAction::Create, Some(uuid::Uuid::new_v4().to_string()));
                 let intent = record.intent.insert(same.unwrap_or_else(fresh));
                 token = intent.token.clone();
             })
@@ -277,7 +309,9 @@ impl Maker<'_> {
                 Ok(None) => {}
                 Err(error) => return Err(StepEnd::Failed(Left::Traceable, error)),
             }
-            pace.pause(&self.run.options.stop).await.map_err(|_| StepEnd::Stopped)?;
+            pace.pause(&self.run.options.stop)
+                .await
+                .map_err(|_| StepEnd::Stopped)?;
         }
     }
 
@@ -294,9 +328,10 @@ impl Maker<'_> {
         loop {
             let live = match seen.take() {
                 Some(live) => Some(live),
-                None => {
-                    self.observe().await.map_err(|e| StepEnd::Failed(Left::Recorded, e))?
-                }
+                None => self
+                    .observe()
+                    .await
+                    .map_err(|e| StepEnd::Failed(Left::Recorded, e))?,
             };
             let reason = match live {
                 None if made && begun.elapsed() < INVISIBLE => "not visible yet".to_owned(),
@@ -334,12 +369,17 @@ impl Maker<'_> {
                 return Err(self.too_long(&reason));
             }
             self.run.waiting(self.address(), reason);
-            pace.pause(&self.run.options.stop).await.map_err(|_| StepEnd::Stopped)?;
+            pace.pause(&self.run.options.stop)
+                .await
+                .map_err(|_| StepEnd::Stopped)?;
         }
     }
 
     fn changes(&self, live: &AnyLive) -> Result<Changes, StepEnd> {
-        let last = self.run.journal.read(|state| recorded(state, self.address()));
+        let last = self
+            .run
+            .journal
+            .read(|state| recorded(state, self.address()));
         let last = last.as_ref().map(|(_, spec)| spec);
         let (changes, _) = compare(&self.want, live, last, &self.planned.profile);
         let forced: Vec<_> = changes
@@ -406,7 +446,9 @@ impl Maker<'_> {
 
     /// Nothing to do: the record is brought up to date if it says something else.
     async fn keep(&self) -> Result<(), StepEnd> {
-        let Some(live) = &self.planned.live else { return Ok(()) };
+        let Some(live) = &self.planned.live else {
+            return Ok(());
+        };
         self.run.exists(self.address(), &live.outputs);
         let mut fresh = None;
         let differs = self.run.journal.read(|state| {
@@ -467,7 +509,10 @@ impl Maker<'_> {
             kind: self.node.kind,
             scope: self.scope(),
             want: self.want.clone(),
-            last: self.run.journal.read(|state| recorded(state, self.address())),
+            last: self
+                .run
+                .journal
+                .read(|state| recorded(state, self.address())),
         };
         let _permit = self.run.permit().await;
         look.run(&self.run.context.kinds).await
@@ -506,7 +551,10 @@ impl Maker<'_> {
         let error = Error::new(
             self.planned.kind.clone(),
             Class::Refused,
-            format!("AWS accepted {UPDATES} updates, and still {}", fields.join("; ")),
+            format!(
+                "AWS accepted {UPDATES} updates, and still {}",
+                fields.join("; ")
+            ),
         )
         .with_advice("look for somebody or something else that sets these fields");
         StepEnd::Failed(Left::Recorded, error)
@@ -515,11 +563,19 @@ impl Maker<'_> {
 
 /// The error for a resource that has our name but belongs to somebody else (law 3).
 fn foreign(kind: &str) -> Error {
-    Error::new(kind, Class::AlreadyExists, "one of this name exists and is not this stack's")
-        .with_advice("use another suffix, delete it, or take it over with `orderctl up --adopt`")
+    Error::new(
+        kind,
+        Class::AlreadyExists,
+        "one of this name exists and is not this stack's",
+    )
+    .with_advice("use another suffix, delete it, or take it over with `orderctl up --adopt`")
 }
 
 /// An error in the few words of a progress line.
 pub(super) fn brief(error: &Error) -> String {
-    format!("{} answers {}", error.operation(), error.code().unwrap_or("nothing usable"))
+    format!(
+        "{} answers {}",
+        error.operation(),
+        error.code().unwrap_or("nothing usable")
+    )
 }

@@ -37,15 +37,24 @@ pub(super) struct Look {
 
 impl Look {
     pub(super) async fn run(&self, kinds: &Kinds) -> Result<Option<AnyLive>> {
-        let kind = kinds.get(self.kind).ok_or_else(|| unknown_kind(self.kind))?;
-        let last = self.last.as_ref().map(|(outputs, spec)| LastJson { outputs, spec });
+        let kind = kinds
+            .get(self.kind)
+            .ok_or_else(|| unknown_kind(self.kind))?;
+        let last = self
+            .last
+            .as_ref()
+            .map(|(outputs, spec)| LastJson { outputs, spec });
         kind.observe(&self.scope, &self.want, last).await
     }
 }
 
 pub(super) fn unknown_kind(kind: &str) -> Error {
-    Error::new(kind, Class::Refused, "this orderctl does not know this kind")
-        .with_advice("use the version of orderctl that wrote the state")
+    Error::new(
+        kind,
+        Class::Refused,
+        "this orderctl does not know this kind",
+    )
+    .with_advice("use the version of orderctl that wrote the state")
 }
 
 /// Reads all nodes of the declaration. Nodes whose references are known, from the state or from
@@ -71,7 +80,9 @@ pub(super) async fn observe_all(
             let seen = provisional.contains_key(&node.address);
             let recorded = recorded(state, &node.address);
             let findable = recorded.is_some()
-                || context.profile(node.kind).is_none_or(|p| p.identity != Identity::Parent);
+                || context
+                    .profile(node.kind)
+                    .is_none_or(|p| p.identity != Identity::Parent);
             if resolution.incomplete && (seen || !findable) {
                 continue;
             }
@@ -92,15 +103,15 @@ pub(super) async fn observe_all(
 }
 
 fn look(context: &Context, node: &Node, want: Value, last: Option<(Value, Value)>) -> Look {
-    Look { kind: node.kind, scope: context.scope_of(&node.address), want, last }
+    Look {
+        kind: node.kind,
+        scope: context.scope_of(&node.address),
+        want,
+        last,
+    }
 }
 
-async fn read(
-    context: &Context,
-    wave: Vec<(&Node, Look)>,
-    total: usize,
-    found: &mut Observations,
-) {
+async fn read(context: &Context, wave: Vec<(&Node, Look)>, total: usize, found: &mut Observations) {
     let permits = Arc::new(Semaphore::new(READS_AT_ONCE));
     let mut tasks = JoinSet::new();
     for (node, look) in wave {
@@ -114,7 +125,9 @@ async fn read(
     }
     while let Some(joined) = tasks.join_next().await {
         // A task can only fail to join by panicking, which the code does not do on input.
-        let Ok((address, answer)) = joined else { continue };
+        let Ok((address, answer)) = joined else {
+            continue;
+        };
         match answer {
             Ok(live) => {
                 found.live.insert(address, live);
@@ -123,7 +136,10 @@ async fn read(
                 found.errors.insert(address, error);
             }
         }
-        context.events.send(Event::Observed { done: found.live.len(), total });
+        context.events.send(Event::Observed {
+            done: found.live.len(),
+            total,
+        });
     }
 }
 

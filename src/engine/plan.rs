@@ -63,12 +63,16 @@ impl PlannedNode {
     /// The fields that force a replacement.
     pub fn forced_by(&self) -> Vec<&str> {
         let fields = self.changes.0.iter().map(|change| change.field());
-        fields.filter(|field| self.profile.replace_on.contains(field)).collect()
+        fields
+            .filter(|field| self.profile.replace_on.contains(field))
+            .collect()
     }
 
     /// Says whether it exists but does not work yet, so that `up` waits for it.
     pub fn is_waiting(&self) -> bool {
-        self.live.as_ref().is_some_and(|live| live.condition != Condition::Ready)
+        self.live
+            .as_ref()
+            .is_some_and(|live| live.condition != Condition::Ready)
     }
 }
 
@@ -84,12 +88,17 @@ pub struct Plan {
 impl Plan {
     /// Says whether there is nothing to do.
     pub fn is_empty(&self) -> bool {
-        self.nodes.iter().all(|node| node.action == Action::NoChange && !node.is_waiting())
+        self.nodes
+            .iter()
+            .all(|node| node.action == Action::NoChange && !node.is_waiting())
     }
 
     /// How many nodes need `action`.
     pub fn count(&self, action: Action) -> usize {
-        self.nodes.iter().filter(|node| node.action == action).count()
+        self.nodes
+            .iter()
+            .filter(|node| node.action == action)
+            .count()
     }
 
     /// The node at `address`.
@@ -121,13 +130,17 @@ pub async fn plan(
 ) -> Result<Plan, PlanError> {
     let observations = observe_all(context, declaration, state).await;
     if !observations.errors.is_empty() {
-        return Err(PlanError { errors: observations.errors });
+        return Err(PlanError {
+            errors: observations.errors,
+        });
     }
     let mut plan = Plan::default();
     for node in &declaration.nodes {
         let Some(profile) = context.profile(node.kind) else {
             let error = super::observe::unknown_kind(node.kind);
-            return Err(PlanError { errors: [(node.address.clone(), error)].into() });
+            return Err(PlanError {
+                errors: [(node.address.clone(), error)].into(),
+            });
         };
         let scope = context.scope_of(&node.address);
         let planned = decide(node, profile, &scope, &plan, &observations, state);
@@ -154,7 +167,10 @@ pub(super) enum Owner {
 }
 
 pub(super) fn owner(live: &AnyLive, scope: &Scope) -> Owner {
-    let tags = live.spec.get("tags").map(|tags| serde_json::from_value::<Tags>(tags.clone()));
+    let tags = live
+        .spec
+        .get("tags")
+        .map(|tags| serde_json::from_value::<Tags>(tags.clone()));
     match tags {
         Some(Ok(tags)) if !tags.belong_to(scope) => Owner::Somebody,
         _ => Owner::Ours,
@@ -176,7 +192,12 @@ fn decide(
         match upstream.action {
             Action::Create | Action::Replace => None,
             _ if changes_outputs => None,
-            _ => upstream.live.as_ref()?.outputs.get(&reference.field).cloned(),
+            _ => upstream
+                .live
+                .as_ref()?
+                .outputs
+                .get(&reference.field)
+                .cloned(),
         }
     })
     .spec;
@@ -196,8 +217,9 @@ fn decide(
     let Some(live) = &planned.live else {
         planned.action = Action::Create;
         planned.changes = diff(&planned.want, &Value::Null, None);
-        planned.reason =
-            last.is_some().then(|| "drift: it was made before and is gone from AWS".to_owned());
+        planned.reason = last
+            .is_some()
+            .then(|| "drift: it was made before and is gone from AWS".to_owned());
         return planned;
     };
     if profile.shared {
@@ -247,15 +269,20 @@ pub(super) fn compare(
 ) -> (Changes, Changes) {
     let present = without_foreign_tags(&live.spec, want, last);
     let all = diff(want, &present, last);
-    let (runtime, changes) =
-        all.0.into_iter().partition(|change| profile.runtime_owned.contains(&change.field()));
+    let (runtime, changes) = all
+        .0
+        .into_iter()
+        .partition(|change| profile.runtime_owned.contains(&change.field()));
     (Changes(changes), Changes(runtime))
 }
 
 /// Recorded nodes that are not declared any more, and older instances a replacement left.
 fn deletions(context: &Context, declaration: &Declaration, state: &State) -> Vec<PlannedNode> {
     let declared: BTreeSet<&Address> = declaration.nodes.iter().map(|n| &n.address).collect();
-    let gone = state.records.iter().filter(|(address, _)| !declared.contains(address));
+    let gone = state
+        .records
+        .iter()
+        .filter(|(address, _)| !declared.contains(address));
     gone.filter_map(|(address, record)| {
         Some(PlannedNode {
             address: address.clone(),

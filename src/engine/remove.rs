@@ -12,9 +12,7 @@ use super::observe::{Look, unknown_kind};
 use super::plan::{Action, Owner, PlannedNode, owner};
 use super::report::Left;
 use super::wait::{Outcome, Pace, persist};
-use crate::resource::{
-    AnyLive, Class, Condition, Error, Replacement, Result, Scope, Verb,
-};
+use crate::resource::{AnyLive, Class, Condition, Error, Replacement, Result, Scope, Verb};
 use crate::state::{Intent, IntentAction, Record};
 
 /// How long a delete that AWS accepted may go unseen before it is sent again.
@@ -22,7 +20,10 @@ const REPEAT: Duration = Duration::from_secs(30);
 
 pub(super) async fn remove(run: &Run, planned: &PlannedNode) -> Result<(), StepEnd> {
     let address = &planned.address;
-    let Some(record) = run.journal.read(|state| state.records.get(address).cloned()) else {
+    let Some(record) = run
+        .journal
+        .read(|state| state.records.get(address).cloned())
+    else {
         return Ok(());
     };
     for old in &record.retired {
@@ -51,7 +52,15 @@ pub(super) async fn remove(run: &Run, planned: &PlannedNode) -> Result<(), StepE
     if let (false, Some(spec)) = (planned.profile.shared, record.known_spec().cloned()) {
         let snapshot = announce(run, planned, &record).await?;
         let outputs = record.outputs.clone();
-        Instance { run, planned, outputs, spec, snapshot }.remove().await?;
+        Instance {
+            run,
+            planned,
+            outputs,
+            spec,
+            snapshot,
+        }
+        .remove()
+        .await?;
     }
     run.journal
         .write(|state| {
@@ -68,10 +77,19 @@ async fn announce(
     planned: &PlannedNode,
     record: &Record,
 ) -> Result<Option<String>, StepEnd> {
-    let known = record.intent.as_ref().filter(|intent| intent.action == IntentAction::Delete);
-    let wanted = run.options.final_snapshot.clone().filter(|_| planned.profile.holds_data);
+    let known = record
+        .intent
+        .as_ref()
+        .filter(|intent| intent.action == IntentAction::Delete);
+    let wanted = run
+        .options
+        .final_snapshot
+        .clone()
+        .filter(|_| planned.profile.holds_data);
     let snapshot = wanted.map(|wanted| {
-        known.and_then(|intent| intent.final_snapshot.clone()).unwrap_or(wanted)
+        known
+            .and_then(|intent| intent.final_snapshot.clone())
+            .unwrap_or(wanted)
     });
     let intent = Intent {
         action: IntentAction::Delete,
@@ -138,14 +156,18 @@ impl Instance<'_> {
                 return Err(StepEnd::Failed(Left::Recorded, error));
             }
             self.run.waiting(&self.planned.address, "being deleted");
-            pace.pause(&self.run.options.stop).await.map_err(|_| StepEnd::Stopped)?;
+            pace.pause(&self.run.options.stop)
+                .await
+                .map_err(|_| StepEnd::Stopped)?;
         }
     }
 
     async fn delete(&self, scope: &Scope, live: &AnyLive) -> Result<(), StepEnd> {
-        let kind = self.run.context.kind(&self.planned.kind).ok_or_else(|| {
-            StepEnd::Failed(Left::Recorded, unknown_kind(&self.planned.kind))
-        })?;
+        let kind = self
+            .run
+            .context
+            .kind(&self.planned.kind)
+            .ok_or_else(|| StepEnd::Failed(Left::Recorded, unknown_kind(&self.planned.kind)))?;
         let outcome = persist(
             &self.planned.profile,
             Verb::Delete,
@@ -170,7 +192,10 @@ impl Instance<'_> {
             kind: self.planned.profile.kind,
             scope: scope.clone(),
             want: self.spec.clone(),
-            last: self.outputs.clone().map(|outputs| (outputs, self.spec.clone())),
+            last: self
+                .outputs
+                .clone()
+                .map(|outputs| (outputs, self.spec.clone())),
         };
         let _permit = self.run.permit().await;
         look.run(&self.run.context.kinds).await

@@ -41,8 +41,11 @@ pub(super) struct Schedule {
 }
 
 pub(super) fn schedule(declaration: &Declaration, plan: &Plan, state: &State) -> Schedule {
-    let planned: HashMap<&Address, &PlannedNode> =
-        plan.nodes.iter().map(|node| (&node.address, node)).collect();
+    let planned: HashMap<&Address, &PlannedNode> = plan
+        .nodes
+        .iter()
+        .map(|node| (&node.address, node))
+        .collect();
     let is_delete_first = |node: &PlannedNode| {
         node.action == Action::Replace && node.profile.replacement == Replacement::DeleteFirst
     };
@@ -51,7 +54,10 @@ pub(super) fn schedule(declaration: &Declaration, plan: &Plan, state: &State) ->
             .get(address)
             .is_some_and(|node| matches!(node.action, Action::Delete | Action::Replace));
         replaced_or_deleted
-            || state.records.get(address).is_some_and(|record| !record.retired.is_empty())
+            || state
+                .records
+                .get(address)
+                .is_some_and(|record| !record.retired.is_empty())
     };
     let mut needs: BTreeMap<Step, BTreeMap<Step, Wait>> = BTreeMap::new();
     for node in &declaration.nodes {
@@ -60,7 +66,10 @@ pub(super) fn schedule(declaration: &Declaration, plan: &Plan, state: &State) ->
             .iter()
             .map(|(to, wait)| (Step::Make(to.clone()), *wait))
             .collect();
-        if planned.get(&node.address).is_some_and(|node| is_delete_first(node)) {
+        if planned
+            .get(&node.address)
+            .is_some_and(|node| is_delete_first(node))
+        {
             waits.insert(Step::Remove(node.address.clone()), Wait::Ready);
         }
         needs.insert(Step::Make(node.address.clone()), waits);
@@ -73,10 +82,14 @@ pub(super) fn schedule(declaration: &Declaration, plan: &Plan, state: &State) ->
         if node.is_some_and(|node| node.action != Action::Delete) && !goes_first {
             waits.insert(Step::Make(address.clone()), Wait::Ready);
         }
-        for (dependent, _) in
-            state.records.iter().filter(|(_, record)| record.dependencies.contains(address))
+        for (dependent, _) in state
+            .records
+            .iter()
+            .filter(|(_, record)| record.dependencies.contains(address))
         {
-            let Some(other) = planned.get(dependent) else { continue };
+            let Some(other) = planned.get(dependent) else {
+                continue;
+            };
             let stays = !matches!(other.action, Action::Delete) && !is_delete_first(other);
             if !stays {
                 waits.insert(Step::Remove(dependent.clone()), Wait::Ready);
@@ -94,7 +107,9 @@ pub(super) fn schedule(declaration: &Declaration, plan: &Plan, state: &State) ->
     for waits in needs.values_mut() {
         waits.retain(|step, _| known.binary_search(step).is_ok());
     }
-    Schedule { steps: longest_first(needs, &planned) }
+    Schedule {
+        steps: longest_first(needs, &planned),
+    }
 }
 
 /// Sorts by the typical time of the longest chain that starts with the step, so that with free
@@ -113,7 +128,9 @@ fn longest_first(
         }
     }
     let seconds = |step: &Step| {
-        let Some(node) = planned.get(step.address()) else { return 0 };
+        let Some(node) = planned.get(step.address()) else {
+            return 0;
+        };
         let times = node.profile.times;
         match (step, node.action) {
             (Step::Remove(_), _) => times.delete,
@@ -124,12 +141,19 @@ fn longest_first(
     let mut chain = vec![0_u32; names.len()];
     // Without an order (impossible for a finished declaration) the steps keep the given one.
     for at in toposort(&graph, None).unwrap_or_default().into_iter().rev() {
-        let behind = graph.neighbors(at).map(|next| chain[next]).max().unwrap_or(0);
+        let behind = graph
+            .neighbors(at)
+            .map(|next| chain[next])
+            .max()
+            .unwrap_or(0);
         chain[at] = behind + seconds(&names[at]);
     }
     let mut steps: Vec<_> = needs.into_iter().collect();
     let length = |step: &Step| {
-        names.binary_search(step).map(|at| chain[at]).unwrap_or_default()
+        names
+            .binary_search(step)
+            .map(|at| chain[at])
+            .unwrap_or_default()
     };
     steps.sort_by_key(|(step, _)| std::cmp::Reverse(length(step)));
     steps

@@ -33,6 +33,8 @@ pub struct TeardownOptions {
 pub struct Whole {
     /// The nodes to delete, by address, with what was read of them.
     pub nodes: BTreeMap<Address, (Record, Option<AnyLive>)>,
+    /// Those of them whose deletion loses data.
+    pub holding_data: BTreeSet<Address>,
 }
 
 /// Finds everything of the stack: what the state knows, and what is in the cloud under its tags or
@@ -44,7 +46,9 @@ pub async fn find_all(
 ) -> Result<Whole, PlanError> {
     let found = observe_all(context, declaration, state).await;
     if !found.errors.is_empty() {
-        return Err(PlanError { errors: found.errors });
+        return Err(PlanError {
+            errors: found.errors,
+        });
     }
     let mut whole = Whole::default();
     for (address, record) in &state.records {
@@ -52,14 +56,31 @@ pub async fn find_all(
         whole.nodes.insert(address.clone(), (record.clone(), live));
     }
     for node in &declaration.nodes {
-        let Some(Some(live)) = found.live.get(&node.address) else { continue };
-        let shared = context.profile(node.kind).is_some_and(|profile| profile.shared);
+        let Some(Some(live)) = found.live.get(&node.address) else {
+            continue;
+        };
+        let shared = context
+            .profile(node.kind)
+            .is_some_and(|profile| profile.shared);
         let ours = owner(live, &context.scope_of(&node.address)) == Owner::Ours;
         if !shared && ours && !whole.nodes.contains_key(&node.address) {
             let record = as_record(node, live);
-            whole.nodes.insert(node.address.clone(), (record, Some(live.clone())));
+            whole
+                .nodes
+                .insert(node.address.clone(), (record, Some(live.clone())));
         }
     }
+    let holds_data = |kind: &str| {
+        context
+            .profile(kind)
+            .is_some_and(|profile| profile.holds_data)
+    };
+    whole.holding_data = whole
+        .nodes
+        .iter()
+        .filter(|(_, (record, _))| holds_data(&record.kind))
+        .map(|(address, _)| address.clone())
+        .collect();
     Ok(whole)
 }
 
@@ -85,7 +106,10 @@ pub async fn teardown(
         journal
             .write(|state| {
                 for (address, (record, _)) in &whole.nodes {
-                    state.records.entry(address.clone()).or_insert_with(|| record.clone());
+                    state
+                        .records
+                        .entry(address.clone())
+                        .or_insert_with(|| record.clone());
                 }
             })
             .await?;
@@ -96,12 +120,17 @@ pub async fn teardown(
     }
     if !options.settle.is_zero() && !whole.nodes.is_empty() {
         let reason = "log groups that AWS may write again".to_owned();
-        context.events.send(Event::Settling { reason, during: options.settle });
+        context.events.send(Event::Settling {
+            reason,
+            during: options.settle,
+        });
         settle(options.settle, &options.apply.stop).await;
     }
     let returned = leftovers(context, declaration, whole, journal).await;
     if let Err(PlanError { errors }) = &returned {
-        report.failed.extend(errors.iter().map(|(address, error)| unseen(address, error)));
+        report
+            .failed
+            .extend(errors.iter().map(|(address, error)| unseen(address, error)));
         return Ok(report);
     }
     let returned = returned.unwrap_or_default();
@@ -154,7 +183,10 @@ async fn delete_recorded(
         }
         nodes
     });
-    let plan = Plan { nodes, foreign: Vec::new() };
+    let plan = Plan {
+        nodes,
+        foreign: Vec::new(),
+    };
     let nothing = Declaration::default();
     let mut report = apply(context, &nothing, &plan, journal, options.apply.clone()).await;
     report.failed.extend(failed);
@@ -172,15 +204,24 @@ async fn leftovers(
     let state = journal.read(Clone::clone);
     let found = observe_all(context, declaration, &state).await;
     if !found.errors.is_empty() {
-        return Err(PlanError { errors: found.errors });
+        return Err(PlanError {
+            errors: found.errors,
+        });
     }
     let mut left = Whole::default();
     for node in &declaration.nodes {
-        let Some(Some(live)) = found.live.get(&node.address) else { continue };
-        let shared = context.profile(node.kind).is_some_and(|profile| profile.shared);
+        let Some(Some(live)) = found.live.get(&node.address) else {
+            continue;
+        };
+        let shared = context
+            .profile(node.kind)
+            .is_some_and(|profile| profile.shared);
         let ours = owner(live, &context.scope_of(&node.address)) == Owner::Ours;
         if !shared && (ours || whole.nodes.contains_key(&node.address)) {
-            left.nodes.insert(node.address.clone(), (as_record(node, live), Some(live.clone())));
+            left.nodes.insert(
+                node.address.clone(),
+                (as_record(node, live), Some(live.clone())),
+            );
         }
     }
     Ok(left)

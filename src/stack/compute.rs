@@ -53,12 +53,24 @@ pub(super) fn declare(
     let task_definition = task_definition(stack, data, &repository, &log_group, &roles);
     let service = service(
         stack,
-        &Surroundings { network, security, edge, data, watching, roles: &roles },
+        &Surroundings {
+            network,
+            security,
+            edge,
+            data,
+            watching,
+            roles: &roles,
+        },
         &cluster,
         &task_definition,
     );
     scaling(stack, &service, &log_group);
-    Compute { cluster, service, repository, log_group }
+    Compute {
+        cluster,
+        service,
+        repository,
+        log_group,
+    }
 }
 
 /// The name that cluster, service, family and repository share.
@@ -180,7 +192,11 @@ fn roles(stack: &mut Stack<'_>, data: &Data) -> Roles {
         &[LOAD_BALANCER_POLICY],
         Vec::new(),
     );
-    Roles { execution, task, load_balancer }
+    Roles {
+        execution,
+        task,
+        load_balancer,
+    }
 }
 
 /// Trust for one AWS service acting for this account alone, against confused deputies.
@@ -224,20 +240,20 @@ fn role(
 
 fn capacity(stack: &Stack<'_>) -> BTreeSet<CapacityProviderStrategyItem> {
     let service = &stack.config.service;
-    [("FARGATE", service.on_demand_weight), ("FARGATE_SPOT", service.spot_weight)]
-        .map(|(provider, weight)| CapacityProviderStrategyItem {
-            capacity_provider: provider.to_owned(),
-            weight,
-            base: 0,
-        })
-        .into()
+    [
+        ("FARGATE", service.on_demand_weight),
+        ("FARGATE_SPOT", service.spot_weight),
+    ]
+    .map(|(provider, weight)| CapacityProviderStrategyItem {
+        capacity_provider: provider.to_owned(),
+        weight,
+        base: 0,
+    })
+    .into()
 }
 
 fn cluster(stack: &mut Stack<'_>) -> Handle<Cluster> {
-    let role = stack.service_linked_role(
-        "service-linked-role-ecs",
-        "ecs.amazonaws.com",
-    );
+    let role = stack.service_linked_role("service-linked-role-ecs", "ecs.amazonaws.com");
     let name = name(stack);
     let insights = format!("/aws/ecs/containerinsights/{name}/performance");
     let insights = log_group(stack, "container-insights-log-group", insights);
@@ -265,12 +281,19 @@ fn task_definition(
     let config = stack.config;
     let mut environment: BTreeMap<String, Input<String>> = BTreeMap::from([
         ("DB_ENDPOINT".to_owned(), data.cluster.endpoint()),
-        ("DB_READER_ENDPOINT".to_owned(), data.cluster.reader_endpoint()),
+        (
+            "DB_READER_ENDPOINT".to_owned(),
+            data.cluster.reader_endpoint(),
+        ),
         ("DB_NAME".to_owned(), DATABASE.into()),
         ("REGION".to_owned(), config.region.clone().into()),
         ("CONFIG_PARAM".to_owned(), data.parameter.name()),
     ]);
-    let users = config.app.env.iter().map(|(key, value)| (key.clone(), value.clone().into()));
+    let users = config
+        .app
+        .env
+        .iter()
+        .map(|(key, value)| (key.clone(), value.clone().into()));
     environment.extend(users);
     let health = format!("curl -fsS http://localhost:{APP_PORT}/health || exit 1");
     let family = name(stack);
@@ -285,7 +308,11 @@ fn task_definition(
         task_role: roles.task.arn(),
         container: Container {
             name: CONTAINER.to_owned(),
-            image: join([json!(repository.url()), json!(":"), json!(config.service.image_tag)]),
+            image: join([
+                json!(repository.url()),
+                json!(":"),
+                json!(config.service.image_tag),
+            ]),
             port: APP_PORT,
             environment,
             secrets: [("DB_CREDENTIALS".to_owned(), data.credentials.clone().text())].into(),
@@ -371,7 +398,9 @@ fn service(
         stack.graph.after(&service, route);
     }
     if !is_parked {
-        stack.graph.follow(&service, &around.data.writer.when_ready());
+        stack
+            .graph
+            .follow(&service, &around.data.writer.when_ready());
     }
     service
 }
@@ -404,7 +433,11 @@ fn scaling(stack: &mut Stack<'_>, service: &Handle<Service>, log_group: &Handle<
     let spec = ScalableTargetSpec {
         resource_id: format!("service/{name}/{name}").into(),
         // Registering a minimum starts that many tasks, suspended or not (field guide, section 7).
-        min: if stack.facts.has_image { scaling.min } else { 0 },
+        min: if stack.facts.has_image {
+            scaling.min
+        } else {
+            0
+        },
         max: scaling.max,
         suspended: !stack.facts.has_image,
         tags: stack.tags("scalable-target", &name),
@@ -421,7 +454,13 @@ fn scaling(stack: &mut Stack<'_>, service: &Handle<Service>, log_group: &Handle<
     };
     let (cpu_target, pending_target) = (scaling.cpu_target, scaling.pending_orders_target);
     policy(stack, &target, "cpu-scaling", cpu, cpu_target);
-    policy(stack, &target, "pending-orders-scaling", pending, pending_target);
+    policy(
+        stack,
+        &target,
+        "pending-orders-scaling",
+        pending,
+        pending_target,
+    );
 }
 
 fn policy(

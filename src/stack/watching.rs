@@ -6,9 +6,7 @@ use super::Stack;
 use super::data::Data;
 use super::edge::Edge;
 use super::security::slug;
-use crate::kinds::cloudwatch::{
-    Alarm, AlarmSpec, Comparison, MissingData, Statistic,
-};
+use crate::kinds::cloudwatch::{Alarm, AlarmSpec, Comparison, MissingData, Statistic};
 use crate::kinds::sns::{Protocol, Subscription, SubscriptionSpec, Topic, TopicSpec};
 use crate::resource::{Handle, Input};
 
@@ -21,7 +19,10 @@ pub(super) struct Watching {
 
 pub(super) fn declare(stack: &mut Stack<'_>, edge: &Edge, data: &Data) -> Watching {
     let name = stack.name("order-api-alarms");
-    let spec = TopicSpec { tags: stack.tags("alarm-topic", &name), name };
+    let spec = TopicSpec {
+        tags: stack.tags("alarm-topic", &name),
+        name,
+    };
     let topic = stack.add::<Topic>("alarm-topic", spec);
     for email in stack.config.alarms.emails.clone() {
         let spec = SubscriptionSpec {

@@ -284,7 +284,9 @@ mod tests {
 
     #[tokio::test]
     async fn a_black_hole_to_the_wanted_gateway_is_waited_for() {
-        let live = observe(Some(to_nat("nat-1", RouteState::Blackhole))).await.unwrap();
+        let live = observe(Some(to_nat("nat-1", RouteState::Blackhole)))
+            .await
+            .unwrap();
         assert!(diff(&json!(want()), &json!(live.spec), None).is_empty());
         assert_eq!(live.condition, Condition::Pending("black hole".to_owned()));
     }
