@@ -52,13 +52,13 @@ pub async fn run(
             .store
             .remove(session.local.suffix.as_str())
             .await?;
-        printer.note(&format!(
+        printer.note(format!(
             "There is nothing of stack `{}`.",
             session.local.suffix
         ));
         return Ok(DONE);
     }
-    printer.note(&plan_view::render_removal(&whole, &printer.note_style()));
+    printer.note(plan_view::render_removal(&whole, &printer.note_style()));
     if !args.final_snapshot {
         printer
             .warn("the database is deleted without a final snapshot (--final-snapshot keeps one)");
@@ -95,7 +95,7 @@ pub async fn run(
         return Err(CommandError::Reported(1));
     }
     journal.remove().await?;
-    printer.note(&format!(
+    printer.note(format!(
         "Nothing of stack `{}` is left.",
         session.local.suffix
     ));

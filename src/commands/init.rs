@@ -50,7 +50,7 @@ pub fn run(
         .and_then(|mut file| file.write_all(text.as_bytes()));
     match written {
         Ok(()) => {
-            printer.note(&format!("wrote {}", path.display()));
+            printer.note(format!("wrote {}", path.display()));
             Ok(DONE)
         }
         Err(error) if error.kind() == ErrorKind::AlreadyExists => Err(CommandError::usage(

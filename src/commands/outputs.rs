@@ -57,7 +57,7 @@ pub async fn run(
         };
         match globals.json || args.format == Some(Format::Json) {
             true => printer.json_line(value),
-            false => printer.data(&text(value)),
+            false => printer.data(text(value)),
         }
         return Ok(DONE);
     }
@@ -90,13 +90,13 @@ pub(super) fn print(state: &State, format: Format, printer: &Printer) {
         Format::Json => printer.json_line(&Value::Object(known.collect::<Map<_, _>>())),
         Format::Table => {
             let rows: Vec<_> = known.map(|(name, value)| (name, text(&value))).collect();
-            printer.data(&table::two_columns(&rows, &printer.style()));
+            printer.data(table::two_columns(&rows, &printer.style()));
         }
         Format::Env => known.for_each(|(name, value)| {
-            printer.data(&format!("{}={}", shout(&name), text(&value)));
+            printer.data(format!("{}={}", shout(&name), text(&value)));
         }),
         Format::Github => known.for_each(|(name, value)| {
-            printer.data(&format!("{name}={}", text(&value)));
+            printer.data(format!("{name}={}", text(&value)));
         }),
     }
 }

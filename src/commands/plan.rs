@@ -43,7 +43,7 @@ pub async fn run(
     if globals.json {
         printer.json_line(&plan_view::to_json(&plan));
     } else {
-        printer.data(&plan_view::render(
+        printer.data(plan_view::render(
             &plan,
             &printer.style(),
             args.show_unchanged,

@@ -100,7 +100,7 @@ fn show(plan: &Plan, globals: &Globals, printer: &Printer) {
     if globals.json {
         printer.json_line(&plan_view::to_json(plan));
     } else {
-        printer.note(&plan_view::render(plan, &printer.note_style(), false));
+        printer.note(plan_view::render(plan, &printer.note_style(), false));
     }
 }
 
@@ -198,7 +198,7 @@ fn finish(
     };
     outputs::print(&state, format, printer);
     if session.is_parked() {
-        printer.note(&format!(
+        printer.note(format!(
             "\nThe repository holds no image yet, so the service is parked at 0 tasks and its scaling is suspended.\n\
              Push an image as {}:{}, then run `orderctl up` again.",
             state.outputs.get("ecrRepositoryUrl").and_then(Value::as_str).unwrap_or_default(),
