@@ -14,8 +14,10 @@ use crate::engine::{self, ApplyOptions, TeardownOptions, Whole};
 use crate::state::Journal;
 use crate::ui::{Printer, plan_view, progress};
 
-/// Deletes the stack: shows what will go, asks, deletes against the dependencies, and looks again
-/// until nothing is left. Works from half a stack, and from one whose state is lost.
+/// Deletes the stack and proves that nothing is left.
+///
+/// Shows what will go, asks, deletes against the dependencies, and looks again until nothing is
+/// left. Works from half a stack, and from one whose state is lost.
 #[derive(Args, Debug)]
 pub struct DownArgs {
     /// Do not ask
@@ -65,7 +67,7 @@ pub async fn run(
             .warn("the database is deleted without a final snapshot (--final-snapshot keeps one)");
     }
     let question = format!("Delete all of stack `{}`?", session.local.suffix);
-    if !args.yes && !super::confirm(printer, &question)? {
+    if !args.yes && !super::confirm(printer, &question).await? {
         return Err(CommandError::failed("not confirmed; nothing was deleted"));
     }
     let begun = Instant::now();
