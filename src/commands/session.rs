@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::CommandError;
 use crate::aws::{Aws, Connection};
@@ -12,7 +12,7 @@ use crate::cli::Globals;
 use crate::config::{self, Environment, Overrides, Settings, Suffix};
 use crate::engine::{Context, Declaration, Events};
 use crate::kinds::{ecr, registry};
-use crate::resource::{Address, Scope};
+use crate::resource::Scope;
 use crate::sandbox::{self, SandboxDirs};
 use crate::stack::{self, Facts};
 use crate::state::{self, State, Store};
@@ -134,7 +134,8 @@ impl Session {
             .hint("use the other account's credentials, or another suffix or --state"));
         }
         let zones = zones(&local.settings, &state, &aws).await?;
-        let has_image = has_image(&state, &aws).await?;
+        let repository = stack::repository_name(&local.suffix);
+        let has_image = ecr::has_images(&aws, &repository).await?;
         let facts = Facts {
             account: account.clone(),
             availability_zones: zones,
@@ -257,20 +258,6 @@ async fn zones(settings: &Settings, state: &State, aws: &Aws) -> Result<[String;
             let help = "the stack needs three; choose another region, for example us-east-1";
             settings.error_at("region", message, help).into()
         })
-}
-
-async fn has_image(state: &State, aws: &Aws) -> Result<bool, CommandError> {
-    let repository = Address::new("repository")
-        .ok()
-        .and_then(|at| state.records.get(&at));
-    let name = repository
-        .and_then(|record| record.outputs.as_ref())
-        .and_then(|outputs| outputs.get("name"))
-        .and_then(Value::as_str);
-    match name {
-        Some(name) => Ok(ecr::has_images(aws, name).await?),
-        None => Ok(false),
-    }
 }
 
 /// The exit code for a command that did what it was asked to.

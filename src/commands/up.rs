@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use super::session::{DONE, Local, Session};
 use super::{CommandError, interrupt, outputs};
 use crate::cli::Globals;
+use crate::config::{Config, Tls};
 use crate::engine::{self, ApplyOptions, Declaration, Plan, PlanOptions, Report};
 use crate::resource::resolve;
 use crate::state::{Journal, State};
@@ -146,6 +147,21 @@ fn check(plan: &Plan, args: &UpArgs) -> Result<(), CommandError> {
     .hint(format!("if the data may go, add {}", flags.join(" "))))
 }
 
+/// Says what a browser would, before anybody relies on the connection.
+fn say_about_tls(config: &Config, printer: &Printer) {
+    let edge = &config.edge;
+    if edge.tls == Tls::Off {
+        printer.warn(
+            "edge.tls is off: requests, and whatever they carry, cross the internet unencrypted",
+        );
+    } else if edge.certificate_arn.is_none() && edge.domain.is_none() {
+        printer.note(
+            "\nThe certificate is self-signed, so clients will not trust it. Set edge.certificate_arn, or edge.domain\n\
+             with edge.zone_id, for one that they do.",
+        );
+    }
+}
+
 /// Resolves the declared outputs with what is known now; what is not known is left out.
 async fn save_outputs(journal: &Journal, declaration: &Declaration) -> Result<(), CommandError> {
     let resolved = journal.read(|state| {
@@ -199,6 +215,7 @@ fn finish(
         outputs::Format::Table
     };
     outputs::print(&state, format, printer);
+    say_about_tls(&session.local.settings.config, printer);
     if session.is_parked() {
         printer.note(format!(
             "\nThe repository holds no image yet, so the service is parked at 0 tasks and its scaling is suspended.\n\

@@ -65,28 +65,30 @@ pub(super) async fn observe_all(
     state: &State,
 ) -> Observations {
     let mut found = Observations::default();
-    // Nodes read while some of their settings were unknown; read again once all are known, because
-    // kinds compare with what is wanted.
-    let mut provisional: HashMap<Address, bool> = HashMap::new();
+    // What each node was last looked for with. One that was looked for while some settings were
+    // unknown is looked for again when more are known: kinds compare with what is wanted, and a
+    // name may be unique only inside a parent.
+    let mut looked: HashMap<Address, (Value, bool)> = HashMap::new();
     loop {
         let mut wave = Vec::new();
         for node in &declaration.nodes {
-            if found.errors.contains_key(&node.address)
-                || provisional.get(&node.address) == Some(&false)
-            {
+            let earlier = looked.get(&node.address);
+            let is_settled = earlier.is_some_and(|(_, incomplete)| !incomplete);
+            if found.errors.contains_key(&node.address) || is_settled {
                 continue;
             }
             let resolution = resolve(&node.spec, &|r| known_output(r, &found, state));
-            let seen = provisional.contains_key(&node.address);
             let recorded = recorded(state, &node.address);
             let findable = recorded.is_some()
                 || context
                     .profile(node.kind)
                     .is_none_or(|p| p.identity != Identity::Parent);
-            if resolution.incomplete && (seen || !findable) {
+            let learnt = earlier.is_none_or(|(spec, _)| *spec != resolution.spec);
+            if resolution.incomplete && (!learnt || !findable) {
                 continue;
             }
-            provisional.insert(node.address.clone(), resolution.incomplete);
+            let look_with = (resolution.spec.clone(), resolution.incomplete);
+            looked.insert(node.address.clone(), look_with);
             wave.push((node, look(context, node, resolution.spec, recorded)));
         }
         if wave.is_empty() {

@@ -214,25 +214,27 @@ fn forward(
     stack.add(address, spec)
 }
 
+const SELF_SIGNED: &str = "self-signed-certificate";
+
 /// The user's certificate, one that ACM issues for the domain, or a self-signed one.
 fn certificate(stack: &mut Stack<'_>) -> Input<CertificateArn> {
     let edge = &stack.config.edge;
     if let Some(arn) = &edge.certificate_arn {
         return Input::Known(arn.as_str().into());
     }
-    let tags = stack.tags("certificate", &stack.name("order-api"));
+    let name = stack.name("order-api");
     let (Some(domain), Some(zone_id)) = (edge.domain.clone(), edge.zone_id.clone()) else {
-        let common_name = format!("order-api-{}.internal", stack.suffix);
         let spec = ImportedCertificateSpec {
-            common_name,
+            common_name: format!("order-api-{}.internal", stack.suffix),
             renewal_due: false,
-            tags,
+            tags: stack.tags(SELF_SIGNED, &name),
         };
-        return stack
-            .add::<ImportedCertificate>("self-signed-certificate", spec)
-            .arn();
+        return stack.add::<ImportedCertificate>(SELF_SIGNED, spec).arn();
     };
-    let spec = CertificateSpec { domain, tags };
+    let spec = CertificateSpec {
+        domain,
+        tags: stack.tags("certificate", &name),
+    };
     let certificate = stack.add::<Certificate>("certificate", spec);
     // The record's name and value appear some seconds after the request.
     let proof = certificate.when_ready();

@@ -16,6 +16,8 @@ mod edge;
 mod network;
 mod outputs;
 mod security;
+#[cfg(test)]
+mod tests;
 mod watching;
 
 use crate::config::{Config, Suffix};
@@ -34,6 +36,11 @@ pub struct Facts {
     pub availability_zones: [String; 3],
     /// Whether the stack's repository holds an image; without one the service is parked.
     pub has_image: bool,
+}
+
+/// The name of the repository that holds the stack's images.
+pub fn repository_name(suffix: &Suffix) -> String {
+    format!("order-api-{suffix}")
 }
 
 /// Declares the stack.

@@ -142,7 +142,7 @@ pub(super) async fn refuse_during_deployment(aws: &Aws, live: &Live<Service>) ->
         ),
     )
     .with_advice(
-        "wait until it is finished (`orderctl status`) or end it with `orderctl rollback`, then run this again",
+        "wait until it is finished, or stop it (`aws ecs stop-service-deployment`), then run the same command again",
     ))
 }
 
