@@ -61,7 +61,12 @@ pub async fn run(
         ));
         return Ok(DONE);
     }
-    printer.note(plan_view::render_removal(&whole, &printer.note_style()));
+    if globals.json {
+        printer.json_line(&plan_view::removal_to_json(&whole));
+    } else {
+        let text = plan_view::render_removal(&whole, &printer.note_style());
+        super::show_before_asking(&text, args.yes, printer);
+    }
     if !args.final_snapshot {
         printer
             .warn("the database is deleted without a final snapshot (--final-snapshot keeps one)");

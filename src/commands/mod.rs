@@ -17,6 +17,15 @@ use std::time::Duration;
 use crate::engine::Report;
 use crate::ui::{Printer, report_view};
 
+/// Shows what a question is about; with --quiet too, unless it is answered already.
+fn show_before_asking(text: &str, yes: bool, printer: &Printer) {
+    if yes {
+        printer.note(text);
+    } else {
+        printer.block(text);
+    }
+}
+
 /// Asks before something is changed; where nobody can answer, refuses and says how to go on.
 async fn confirm(printer: &Printer, question: &str) -> Result<bool, CommandError> {
     if !printer.is_interactive() {

@@ -49,7 +49,7 @@ pub async fn run(
     let declaration = session.declaration()?;
     let plan = make_plan(&session, &declaration, args.adopt, printer).await?;
     if !plan.is_empty() {
-        show(&plan, globals, printer);
+        show(&plan, args.yes, globals, printer);
     }
     check(&plan, &args)?;
     if !plan.is_empty() && !args.yes && !super::confirm(printer, "Apply this plan?").await? {
@@ -99,11 +99,12 @@ async fn make_plan(
     Ok(plan?)
 }
 
-fn show(plan: &Plan, globals: &Globals, printer: &Printer) {
+fn show(plan: &Plan, yes: bool, globals: &Globals, printer: &Printer) {
     if globals.json {
         printer.json_line(&plan_view::to_json(plan));
     } else {
-        printer.note(plan_view::render(plan, &printer.note_style(), false));
+        let text = plan_view::render(plan, &printer.note_style(), false);
+        super::show_before_asking(&text, yes, printer);
     }
 }
 

@@ -29,8 +29,9 @@ pub const VERSION: u32 = 1;
 /// | `skipped` | a step cannot start | `address`, `needs` |
 /// | `settling` | all is removed; the cloud is looked at once more | `reason`, `seconds` |
 ///
-/// Beside them a command prints a `plan` ([`super::plan_view::to_json`]) and a `report`
-/// ([`super::report_view::to_json`]), each on one line.
+/// Beside them a command prints a `plan` ([`super::plan_view::to_json`]) or a `removal`
+/// ([`super::plan_view::removal_to_json`]), and a `report` ([`super::report_view::to_json`]), each
+/// on one line.
 pub fn event(event: &Event, kind: Option<&str>, at: Timestamp) -> Option<Value> {
     let (name, fields) = match event {
         Event::Observed { .. } => return None,

@@ -9,7 +9,7 @@ use super::values::{differences, inline, masked, settings};
 use crate::engine::{Action, Plan, PlannedNode};
 use crate::resource::{Condition, FieldChange, Replacement, UNKNOWN};
 
-pub use super::removal_view::render_removal;
+pub use super::removal_view::{removal_to_json, render_removal};
 
 /// Draws the plan: one line per node, its fields below, a summary at the end. Nodes that stay as
 /// they are appear with `show_unchanged`, or if the running system has changed a field of theirs.

@@ -2,9 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use serde_json::{Value, json};
+
 use super::style::Style;
 use crate::engine::Whole;
 use crate::resource::Address;
+use crate::state::Record;
 
 /// Draws everything that goes, by service and kind; what holds data stands on a line of its own.
 pub fn render_removal(whole: &Whole, style: &Style) -> String {
@@ -53,10 +56,24 @@ pub fn render_removal(whole: &Whole, style: &Style) -> String {
     lines.join("\n")
 }
 
+/// The same as a JSON object: `type` is `removal`, `nodes` has each node's `address`, `kind`, and
+/// whether deleting it `losesData`.
+pub fn removal_to_json(whole: &Whole) -> Value {
+    let node = |(address, (record, _)): (&Address, &(Record, _))| {
+        let loses_data = whole.holding_data.contains(address);
+        json!({ "address": address, "kind": record.kind, "losesData": loses_data })
+    };
+    json!({
+        "type": "removal",
+        "version": super::json::VERSION,
+        "summary": { "delete": whole.nodes.len(), "losesData": whole.holding_data.len() },
+        "nodes": whole.nodes.iter().map(node).collect::<Vec<_>>(),
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::state::Record;
 
     fn address(name: &str) -> Address {
         Address::new(name).unwrap()
@@ -83,6 +100,12 @@ mod tests {
 
         4 to delete; 1 of them holds data.
         ");
+        let json = removal_to_json(&whole);
+        assert_eq!(json["summary"], json!({ "delete": 4, "losesData": 1 }));
+        assert_eq!(
+            json["nodes"][0],
+            json!({ "address": "db-cluster", "kind": "rds/db_cluster", "losesData": true })
+        );
         assert!(render_removal(&whole, &Style { colour: true }).contains('\u{1b}'));
     }
 

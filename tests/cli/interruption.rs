@@ -79,7 +79,7 @@ fn a_second_interrupt_leaves_at_once_and_up_still_goes_on() {
     let line = format!("up --suffix dev --yes --endpoint-url {}", gate.endpoint);
     let mut up = Running::start(&line, place.command(&line));
     gate.wait_until_closed();
-    up.interrupt();
+    up.terminate();
     up.wait_for("stopping:");
     // The gate stays closed: a run that waited for its calls would not end.
     up.interrupt();
@@ -90,4 +90,30 @@ fn a_second_interrupt_leaves_at_once_and_up_still_goes_on() {
     assert_eq!((vpcs(&sandbox), nat_gateways(&sandbox)), (1, 3));
     place.run("down --suffix dev --sandbox --yes").ends_with(0);
     assert_eq!((vpcs(&sandbox), nat_gateways(&sandbox)), (0, 0));
+}
+
+#[test]
+fn an_interrupted_down_goes_on() {
+    let sandbox = Sandbox::start();
+    let place = Workplace::on(&sandbox);
+    place.run("up --suffix dev --sandbox --yes").ends_with(0);
+    let gate = Gate::before(sandbox.endpoint(), "Action=DeleteNatGateway&");
+    let line = format!("down --yes --endpoint-url {}", gate.endpoint);
+    let mut down = Running::start(&line, place.command(&line));
+    gate.wait_until_closed();
+    down.interrupt();
+    down.wait_for("stopping:");
+    gate.open();
+    let stopped = down.finish().ends_with(130).without_data();
+    stopped.says(&["Run the same command again to go on"]);
+    assert_eq!(vpcs(&sandbox), 1, "the VPC waits for what is in it");
+    let state = place.state("dev");
+    assert!(state["records"].get("vpc").is_some());
+
+    place
+        .run("down --sandbox --yes")
+        .ends_with(0)
+        .says(&["Nothing of stack `dev` is left."]);
+    assert_eq!((vpcs(&sandbox), nat_gateways(&sandbox)), (0, 0));
+    assert!(!place.path().join("state/dev.json").exists());
 }

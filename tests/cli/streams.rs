@@ -51,7 +51,12 @@ fn json_is_json_on_both_streams_from_plan_to_down() {
 
     let down = place.run("down --sandbox --yes --json").ends_with(0);
     let lines = down.json_lines();
-    assert_eq!(types(&lines).last(), Some(&"report"), "{down}");
+    let kinds = types(&lines);
+    assert_eq!(kinds.first(), Some(&"removal"), "{down}");
+    assert_eq!(kinds.last(), Some(&"report"), "{down}");
+    // Service-linked roles are the account's, and stay.
+    assert_eq!(lines[0]["summary"]["delete"], 80);
+    assert_eq!(kinds.iter().filter(|kind| **kind == "done").count(), 80);
     json_lines(&down.stderr);
     let nothing = place
         .run("down --suffix dev --sandbox --yes --json")
@@ -111,7 +116,7 @@ fn people_get_results_on_stdout_and_the_rest_on_stderr() {
 
     let before = place.files();
     place.run("down --sandbox").expect_refusal(&[
-        "84 to delete",
+        "to delete; 1 of them holds data",
         "nobody is there to confirm",
         "--yes",
     ]);
@@ -155,22 +160,18 @@ fn colours_are_for_terminals_alone() {
         .run_on_terminal(&sandbox, &format!("{line} --color never"), "")
         .ends_with(0);
     assert!(!is_coloured(&never.stdout), "{never}");
-    // A command that waits for an answer gets none of the colours either.
-    let output = place
-        .command(line)
-        .env("NO_COLOR", "1")
-        .env("CLICOLOR_FORCE", "1")
-        .output()
-        .unwrap();
-    let plain = Outcome::of("plan with NO_COLOR", output).ends_with(0);
-    assert!(!plain.stdout.contains('\u{1b}'), "{plain}");
+    let no_color = [("NO_COLOR", "1")];
+    let plain = place
+        .run_on_terminal_with(&no_color, &sandbox, line, "")
+        .ends_with(0);
+    assert!(!is_coloured(&plain.stdout), "{plain}");
 }
 
 #[test]
 fn on_a_terminal_the_question_decides() {
     let sandbox = Sandbox::start();
     let place = Workplace::on(&sandbox);
-    let line = "up --suffix dev --sandbox";
+    let line = "up --suffix dev --sandbox --color never";
 
     for answer in ["n\n", "\n", "perhaps\n"] {
         let no = place.run_on_terminal(&sandbox, line, answer).ends_with(1);
@@ -188,6 +189,11 @@ fn on_a_terminal_the_question_decides() {
         "{refused}"
     );
     assert!(!place.path().join("state/dev.json").exists());
+
+    // Even the quiet are shown what they are asked about.
+    let quiet = format!("{line} --quiet");
+    let no = place.run_on_terminal(&sandbox, &quiet, "n\n").ends_with(1);
+    assert!(no.stdout.contains("Plan: 84 to create"), "{no}");
 
     let yes = place.run_on_terminal(&sandbox, line, "y\n").ends_with(0);
     assert!(yes.stdout.contains("84 created"), "{yes}");

@@ -39,13 +39,15 @@ pub fn command(program: impl AsRef<std::ffi::OsStr>) -> Command {
             command.env_remove(name);
         }
     }
-    for name in ["CI", "COLUMNS", "LINES", "NO_COLOR"] {
+    for name in ["CI", "LINES", "NO_COLOR"] {
         command.env_remove(name);
     }
     command
         .env("AWS_EC2_METADATA_DISABLED", "true")
         .env("AWS_CONFIG_FILE", "/dev/null")
         .env("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
+        // Wide enough that no message is broken.
+        .env("COLUMNS", "400")
         .env("TERM", "xterm-256color")
         .stdin(Stdio::null());
     command
@@ -132,6 +134,17 @@ impl Workplace {
     /// Runs the program on a terminal of its own, types `typed`, and gives what the terminal
     /// showed as `stdout`.
     pub fn run_on_terminal(&self, sandbox: &Sandbox, line: &str, typed: &str) -> Outcome {
+        self.run_on_terminal_with(&[], sandbox, line, typed)
+    }
+
+    /// The same with variables in the environment.
+    pub fn run_on_terminal_with(
+        &self,
+        variables: &[(&str, &str)],
+        sandbox: &Sandbox,
+        line: &str,
+        typed: &str,
+    ) -> Outcome {
         use std::io::Write;
         let script = "import os, pty, sys\n\
                       sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))";
@@ -141,6 +154,7 @@ impl Workplace {
             .args(line.split_whitespace())
             .current_dir(self.path())
             .env("ORDERCTL_SANDBOX_DIR", &self.sandbox_root)
+            .envs(variables.iter().copied())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -248,7 +262,7 @@ pub fn json_lines(text: &str) -> Vec<Value> {
         .collect()
 }
 
-/// The word of `text` is an escape sequence that colours (and not one that moves the cursor).
+/// Says whether a text has escape sequences that colour; others move the cursor.
 pub fn is_coloured(text: &str) -> bool {
     text.split('\u{1b}').skip(1).any(|rest| {
         let parameters = rest.trim_start_matches(|c: char| "[0123456789;".contains(c));

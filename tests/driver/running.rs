@@ -60,9 +60,19 @@ impl Running {
         fs::read_to_string(format!("/proc/{}/cmdline", self.id())).unwrap()
     }
 
+    /// Sends what Ctrl-C sends.
     pub fn interrupt(&self) {
+        self.signal(Signal::SIGINT);
+    }
+
+    /// Sends what a CI system sends to a job that is cancelled.
+    pub fn terminate(&self) {
+        self.signal(Signal::SIGTERM);
+    }
+
+    fn signal(&self, signal: Signal) {
         let id = Pid::from_raw(self.id().try_into().unwrap());
-        kill(id, Signal::SIGINT).unwrap();
+        kill(id, signal).unwrap();
     }
 
     /// Returns once stderr has a line with this text.
