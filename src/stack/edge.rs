@@ -220,20 +220,18 @@ fn certificate(stack: &mut Stack<'_>) -> Input<CertificateArn> {
     if let Some(arn) = &edge.certificate_arn {
         return Input::Known(arn.as_str().into());
     }
-    let tags = stack.tags("certificate", &stack.name("order-api"));
+    let name = stack.name("order-api");
     let (Some(domain), Some(zone_id)) = (edge.domain.clone(), edge.zone_id.clone()) else {
-        let common_name = format!("order-api-{}.internal", stack.suffix);
+        let address = "self-signed-certificate";
         let spec = ImportedCertificateSpec {
-            common_name,
+            common_name: format!("order-api-{}.internal", stack.suffix),
             renewal_due: false,
-            tags,
+            tags: stack.tags(address, &name),
         };
-        return stack
-            .add::<ImportedCertificate>("self-signed-certificate", spec)
-            .arn();
+        return stack.add::<ImportedCertificate>(address, spec).arn();
     };
-    let spec = CertificateSpec { domain, tags };
-    let certificate = stack.add::<Certificate>("certificate", spec);
+    let tags = stack.tags("certificate", &name);
+    let certificate = stack.add::<Certificate>("certificate", CertificateSpec { domain, tags });
     // The record's name and value appear some seconds after the request.
     let proof = certificate.when_ready();
     let record = stack.add::<Record>(
