@@ -145,7 +145,10 @@ fn classify(code: Option<&str>, status: Option<u16>) -> Class {
         || code.contains("Duplicate")
         || matches!(
             code,
-            "ResourceExistsException" | "Resource.AlreadyAssociated"
+            "ResourceExistsException"
+                | "Resource.AlreadyAssociated"
+                | "InvalidSubnet.Conflict"
+                | "PriorityInUse"
         )
     {
         Class::AlreadyExists
@@ -189,6 +192,8 @@ mod tests {
                 400,
                 Class::AlreadyExists,
             ),
+            (Some("InvalidSubnet.Conflict"), 400, Class::AlreadyExists),
+            (Some("PriorityInUse"), 400, Class::AlreadyExists),
             (Some("NoSuchEntity"), 404, Class::NotFound),
             (Some("AccessDeniedException"), 400, Class::Denied),
             (Some("InternalError"), 500, Class::Unclear),

@@ -163,7 +163,10 @@ impl Session {
     /// The engine's context; with `shared` reads for a look at the whole stack.
     pub(super) fn context(&self, shared: bool, events: Events) -> Context {
         let aws = if shared {
-            Arc::new(self.aws.with_shared_reads())
+            let recorded = self.state.records.values();
+            let recorded =
+                recorded.filter_map(|record| Some((record.kind.clone(), record.outputs.clone()?)));
+            Arc::new(self.aws.with_shared_reads().knowing(recorded))
         } else {
             Arc::clone(&self.aws)
         };

@@ -1,7 +1,7 @@
 //! `acm/certificate_validation`: the wait until ACM has found the DNS record and issued the
 //! certificate. It is nothing in AWS; being a node, its wait has an edge, a forecast and a text.
 
-use aws_sdk_acm::types::CertificateStatus;
+use aws_sdk_acm::types::{CertificateDetail, CertificateStatus};
 use serde::{Deserialize, Serialize};
 
 use super::{CertificateArn, describe, failure};
@@ -54,14 +54,18 @@ impl Resource for CertificateValidation {
         want: &CertificateValidationSpec<Resolved>,
         last: Option<&Last<Self>>,
     ) -> Result<Option<Live<Self>>> {
-        // AWS holds nothing of it: it exists as soon as, and only because, we recorded it.
-        let Some(last) = last else { return Ok(None) };
-        let certificate = &last.outputs.certificate;
+        let certificate = last.map_or(&want.certificate, |last| &last.outputs.certificate);
         let found = describe(aws, certificate).await?;
-        Ok(found.as_ref().as_ref().map(|found| {
+        // AWS holds nothing of it: it exists because we recorded it, or because its end is reached.
+        let exists = |found: &&CertificateDetail| {
+            last.is_some() || found.status() == Some(&CertificateStatus::Issued)
+        };
+        Ok(found.as_ref().as_ref().filter(exists).map(|found| {
             let status = found.status().map_or("unknown", CertificateStatus::as_str);
             Live {
-                outputs: last.outputs.clone(),
+                outputs: CertificateValidationOutputs {
+                    certificate: certificate.clone(),
+                },
                 spec: CertificateValidationSpec {
                     certificate: certificate.clone(),
                     record: want.record.clone(),
@@ -96,11 +100,23 @@ impl Resource for CertificateValidation {
 mod tests {
     use aws_sdk_acm::Client;
     use aws_sdk_acm::operation::describe_certificate::DescribeCertificateOutput;
-    use aws_sdk_acm::types::CertificateDetail;
-    use aws_smithy_mocks::mock;
+    use aws_smithy_mocks::{Rule, mock};
+
+    use CertificateStatus::{Issued, PendingValidation, ValidationTimedOut};
 
     use super::*;
     use crate::aws::testing::{mocked, scope};
+
+    fn certificate_is(status: CertificateStatus) -> Rule {
+        mock!(Client::describe_certificate)
+            .match_requests(|r| r.certificate_arn() == Some("arn:1"))
+            .then_output(move || {
+                let detail = CertificateDetail::builder().status(status.clone());
+                DescribeCertificateOutput::builder()
+                    .certificate(detail.build())
+                    .build()
+            })
+    }
 
     fn want() -> CertificateValidationSpec<Resolved> {
         CertificateValidationSpec {
@@ -111,7 +127,6 @@ mod tests {
 
     #[tokio::test]
     async fn it_is_ready_when_the_certificate_is_issued() {
-        use CertificateStatus::{Issued, PendingValidation, ValidationTimedOut};
         for (status, condition) in [
             (
                 PendingValidation,
@@ -123,15 +138,7 @@ mod tests {
                 Condition::Failed("VALIDATION_TIMED_OUT".into()),
             ),
         ] {
-            let rule = mock!(Client::describe_certificate)
-                .match_requests(|r| r.certificate_arn() == Some("arn:1"))
-                .then_output(move || {
-                    let detail = CertificateDetail::builder().status(status.clone());
-                    DescribeCertificateOutput::builder()
-                        .certificate(detail.build())
-                        .build()
-                });
-            let aws = mocked(&[&rule]);
+            let aws = mocked(&[&certificate_is(status)]);
             let scope = scope("certificate-validation");
             let outputs = CertificateValidation::create(&aws, &scope, &want())
                 .await
@@ -152,10 +159,16 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn it_is_none_until_it_is_recorded() {
-        let aws = mocked(&[]);
+    async fn without_a_record_it_is_there_once_the_certificate_is_issued() {
         let scope = scope("certificate-validation");
-        let live = CertificateValidation::observe(&aws, &scope, &want(), None).await;
-        assert!(live.unwrap().is_none());
+        for (status, expected) in [
+            (PendingValidation, None),
+            (ValidationTimedOut, None),
+            (Issued, Some(Condition::Ready)),
+        ] {
+            let aws = mocked(&[&certificate_is(status)]);
+            let live = CertificateValidation::observe(&aws, &scope, &want(), None).await;
+            assert_eq!(live.unwrap().map(|live| live.condition), expected);
+        }
     }
 }

@@ -15,8 +15,8 @@ use super::service_spec::ServiceSpec;
 use super::{ServiceArn, change_tags, only_missing, tag_on_create};
 use crate::aws::{Answer, Aws, GoneIsNone, incomplete, missing};
 use crate::resource::{
-    Changes, Identity, Last, Live, Refusal, Resolved, Resource, Result, Scope, Stage, Times,
-    UNKNOWN, Verb, outputs,
+    Changes, Class, Error, Identity, Last, Live, Refusal, Resolved, Resource, Result, Scope, Stage,
+    Times, UNKNOWN, Verb, outputs,
 };
 
 /// An `AWS::ECS::Service` on Fargate with deployment controller `ECS`.
@@ -79,6 +79,14 @@ const fn not_yet(verb: Verb, fragment: &'static str) -> Refusal {
 const NO_LOAD_BALANCER: &str = "does not have an associated load balancer";
 const FRESH_ROLE: &str = "verify that the ECS service role being passed has the proper permissions";
 const LINKED_ROLE: &str = "Unable to assume the service linked role";
+
+/// ECS's words for a service of this name that another token made.
+fn name_is_taken(error: Error) -> Error {
+    if error.says("InvalidParameterException", "was not idempotent") {
+        return error.with_class(Class::AlreadyExists);
+    }
+    error
+}
 
 impl Resource for Service {
     const KIND: &'static str = "ecs/service";
@@ -154,7 +162,8 @@ impl Resource for Service {
             .set_tags(tag_on_create(&want.tags))
             .send()
             .await
-            .of(OPERATION)?;
+            .of(OPERATION)
+            .map_err(name_is_taken)?;
         let arn = answer.service().and_then(AwsService::service_arn);
         Ok(ServiceOutputs {
             arn: arn.ok_or_else(missing(OPERATION, "serviceArn"))?.into(),

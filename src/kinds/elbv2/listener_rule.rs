@@ -4,6 +4,7 @@
 //! actions are sent only to take a foreign target group out or to put a missing one back.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use aws_sdk_elasticloadbalancingv2::types::{
     PathPatternConditionConfig, Rule as AwsRule, RuleCondition, RulePriorityPair,
@@ -49,6 +50,10 @@ outputs! { ListenerRule =>
 const GONE: &[&str] = &["RuleNotFound", "ListenerNotFound", "LoadBalancerNotFound"];
 const PATH_PATTERN: &str = "path-pattern";
 
+const OPERATION: &str = "elasticloadbalancing:DescribeRules";
+/// How many ARNs one call may name.
+const RULES_PER_CALL: usize = 20;
+
 impl Resource for ListenerRule {
     const KIND: &'static str = "elbv2/listener_rule";
     const IDENTITY: Identity = Identity::Parent;
@@ -72,17 +77,24 @@ impl Resource for ListenerRule {
         last: Option<&Last<Self>>,
     ) -> Result<Option<Live<Self>>> {
         let listener = last.map_or(&want.listener, |last| &last.spec.listener);
-        let key = format!("elasticloadbalancing:DescribeRules {listener}");
-        let all = aws.read_once(&key, describe(aws, listener)).await?;
+        let all = match last {
+            Some(last) => among_recorded(aws, &last.outputs.arn).await?,
+            None => None,
+        };
+        let all = match all {
+            Some(all) => all,
+            None => {
+                let key = format!("{OPERATION} {listener}");
+                aws.read_once(&key, describe(aws, listener)).await?
+            }
+        };
         let priority = want.priority.to_string();
         let found = all.iter().find(|rule| match last {
             Some(last) => rule.rule_arn() == Some(&last.outputs.arn),
             None => rule.priority() == Some(&priority),
         });
         let Some(found) = found else { return Ok(None) };
-        let arn = found
-            .rule_arn()
-            .ok_or_else(missing("elasticloadbalancing:DescribeRules", "RuleArn"))?;
+        let arn = found.rule_arn().ok_or_else(missing(OPERATION, "RuleArn"))?;
         let siblings: Vec<&str> = all.iter().filter_map(AwsRule::rule_arn).collect();
         let tags = aws
             .tags(
@@ -211,6 +223,35 @@ fn patterns(condition: &RuleCondition) -> Vec<String> {
     }
 }
 
+/// Reads all recorded rules with one call, whatever their listeners; `None` if this one is not
+/// among them. One that is gone fails the call for all.
+async fn among_recorded(aws: &Aws, arn: &str) -> Result<Option<Arc<Vec<AwsRule>>>> {
+    let arns = aws.recorded(ListenerRule::KIND, "arn");
+    if arns.len() > RULES_PER_CALL || !arns.iter().any(|recorded| recorded == arn) {
+        return Ok(None);
+    }
+    let key = format!("{OPERATION} by ARN");
+    let rules = aws.read_once(&key, describe_known(aws, arns)).await?;
+    let found = rules.iter().any(|rule| rule.rule_arn() == Some(arn));
+    Ok(found.then_some(rules))
+}
+
+async fn describe_known(aws: &Aws, arns: Vec<String>) -> Result<Vec<AwsRule>> {
+    let pages = aws
+        .elbv2
+        .describe_rules()
+        .set_rule_arns(Some(arns))
+        .into_paginator()
+        .items()
+        .send();
+    let rules = pages
+        .collect::<std::result::Result<Vec<_>, _>>()
+        .await
+        .of(OPERATION)
+        .gone_is_none(GONE)?;
+    Ok(rules.unwrap_or_default())
+}
+
 async fn describe(aws: &Aws, listener: &str) -> Result<Vec<AwsRule>> {
     let pages = aws
         .elbv2
@@ -222,7 +263,7 @@ async fn describe(aws: &Aws, listener: &str) -> Result<Vec<AwsRule>> {
     let rules = pages
         .collect::<std::result::Result<Vec<_>, _>>()
         .await
-        .of("elasticloadbalancing:DescribeRules")
+        .of(OPERATION)
         .gone_is_none(GONE)?;
     Ok(rules.unwrap_or_default())
 }
@@ -231,11 +272,15 @@ async fn describe(aws: &Aws, listener: &str) -> Result<Vec<AwsRule>> {
 mod tests {
     use aws_sdk_elasticloadbalancingv2::Client;
     use aws_sdk_elasticloadbalancingv2::operation::create_rule::CreateRuleOutput;
-    use aws_sdk_elasticloadbalancingv2::operation::describe_rules::DescribeRulesOutput;
+    use aws_sdk_elasticloadbalancingv2::operation::describe_rules::{
+        DescribeRulesError, DescribeRulesOutput,
+    };
     use aws_sdk_elasticloadbalancingv2::operation::modify_rule::ModifyRuleOutput;
     use aws_sdk_elasticloadbalancingv2::operation::set_rule_priorities::SetRulePrioritiesOutput;
     use aws_sdk_elasticloadbalancingv2::types::HostHeaderConditionConfig;
+    use aws_sdk_elasticloadbalancingv2::types::error::RuleNotFoundException;
     use aws_smithy_mocks::mock;
+    use aws_smithy_types::error::ErrorMetadata;
     use serde_json::json;
 
     use super::super::tests::tags_of;
@@ -312,6 +357,39 @@ mod tests {
         let live = observed(in_aws(), None).await.unwrap();
         assert_eq!(live.spec, want());
         assert_eq!(&*live.outputs.arn, ARN);
+    }
+
+    #[tokio::test]
+    async fn recorded_rules_are_read_with_one_call_and_by_listener_once_one_is_gone() {
+        for (gone, by_listener) in [(false, 0), (true, 1)] {
+            let asked = mock!(Client::describe_rules)
+                .match_requests(|r| r.rule_arns() == [ARN, "arn:rule-2"]);
+            let by_arn = match gone {
+                false => {
+                    asked.then_output(|| DescribeRulesOutput::builder().rules(in_aws()).build())
+                }
+                true => asked.then_error(|| {
+                    let meta = ErrorMetadata::builder().code("RuleNotFound").build();
+                    let gone = RuleNotFoundException::builder().meta(meta).build();
+                    DescribeRulesError::RuleNotFoundException(gone)
+                }),
+            };
+            let listed = mock!(Client::describe_rules)
+                .match_requests(|r| r.listener_arn() == Some("arn:listener"))
+                .then_output(|| DescribeRulesOutput::builder().rules(in_aws()).build());
+            let tags = mock!(Client::describe_tags).then_output(|| tags_of(ARN, &want().tags));
+            let recorded = [ARN, "arn:rule-2"]
+                .map(|arn| (ListenerRule::KIND.to_owned(), json!({ "arn": arn })));
+            let aws = mocked(&[&by_arn, &listed, &tags]).knowing(recorded);
+            let last = Last {
+                outputs: ListenerRuleOutputs { arn: ARN.into() },
+                spec: want(),
+            };
+            let scope = scope("production-rule");
+            let live = ListenerRule::observe(&aws, &scope, &want(), Some(&last)).await;
+            assert_eq!(live.unwrap().unwrap().spec, want());
+            assert_eq!((by_arn.num_calls(), listed.num_calls()), (1, by_listener));
+        }
     }
 
     #[tokio::test]
