@@ -24,6 +24,7 @@ pub struct Cli {
 
 /// Flags that every command takes.
 #[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Global options")]
 pub struct Globals {
     /// Which stack: the ending of all its names
     #[arg(long, global = true, value_name = "NAME")]
@@ -63,19 +64,14 @@ pub struct Globals {
     pub no_input: bool,
 }
 
+// The help of a command is the documentation of its arguments: one here would take its place.
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Bring the stack to what is declared
     Up(commands::up::UpArgs),
-    /// Show what `up` would do; writes nothing
     Plan(commands::plan::PlanArgs),
-    /// Delete the stack and prove that nothing is left
     Down(commands::down::DownArgs),
-    /// Print what the stack gives to its users
     Outputs(commands::outputs::OutputsArgs),
-    /// Write a commented orderctl.toml
     Init(commands::init::InitArgs),
-    /// Manage the local AWS
     #[command(subcommand)]
     Sandbox(commands::sandbox::SandboxCommand),
 }
@@ -107,6 +103,7 @@ pub fn main() -> ExitCode {
         Err(error) => Err(CommandError::failed(format!("no runtime: {error}"))),
     };
     match result {
+        Ok(_) if printer.has_lost_data() => ExitCode::FAILURE,
         Ok(code) => code,
         Err(error) => {
             error.print(&printer);

@@ -1,5 +1,7 @@
 //! Holds the arrows of ARCHITECTURE.md: `cli → commands → stack → engine → resource ← kinds → aws`.
 
+#![allow(clippy::unwrap_used)]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 

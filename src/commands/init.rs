@@ -13,7 +13,9 @@ use crate::cli::Globals;
 use crate::config::{self, FILE_NAME, Suffix};
 use crate::ui::Printer;
 
-/// Writes an orderctl.toml that explains every key and sets each to its default.
+/// Writes a commented orderctl.toml.
+///
+/// It explains every key and sets each to its default. --config names another file.
 #[derive(Args, Debug)]
 pub struct InitArgs {
     /// Overwrite the file that is there

@@ -18,14 +18,16 @@ use crate::engine::Report;
 use crate::ui::{Printer, report_view};
 
 /// Asks before something is changed; where nobody can answer, refuses and says how to go on.
-fn confirm(printer: &Printer, question: &str) -> Result<bool, CommandError> {
-    if printer.is_interactive() {
-        return Ok(printer.confirm(question));
+async fn confirm(printer: &Printer, question: &str) -> Result<bool, CommandError> {
+    if !printer.is_interactive() {
+        return Err(
+            CommandError::usage("nobody is there to confirm; nothing was changed")
+                .hint("look at the plan, then add --yes"),
+        );
     }
-    Err(
-        CommandError::usage("nobody is there to confirm; nothing was changed")
-            .hint("look at the plan, then add --yes"),
-    )
+    let (printer, question) = (printer.clone(), question.to_owned());
+    let answer = tokio::task::spawn_blocking(move || printer.confirm(&question)).await;
+    answer.map_err(|error| CommandError::failed(format!("no answer could be read: {error}")))
 }
 
 /// Shows how a run ended.

@@ -12,7 +12,9 @@ use crate::stack::OUTPUT_NAMES;
 use crate::state::State;
 use crate::ui::{Printer, table};
 
-/// Prints what the stack gives to its users, as of the last `up`. Asks no AWS.
+/// Prints what the stack gives to its users.
+///
+/// It is what the last `up` has recorded; AWS is not asked.
 #[derive(Args, Debug)]
 pub struct OutputsArgs {
     /// Print the value of this one alone

@@ -10,8 +10,9 @@ use crate::cli::Globals;
 use crate::engine::{self, PlanOptions};
 use crate::ui::{Printer, plan_view, progress};
 
-/// Shows what `up` would do. Reads the cloud and writes nothing, not even a lock, so it can run at
-/// any time.
+/// Shows what `up` would do; writes nothing.
+///
+/// It reads the cloud and takes not even a lock, so it can run at any time, also during an `up`.
 #[derive(Args, Debug)]
 pub struct PlanArgs {
     /// Exit with 4 if there is anything to do

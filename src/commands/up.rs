@@ -16,8 +16,10 @@ use crate::resource::resolve;
 use crate::state::{Journal, State};
 use crate::ui::{Printer, plan_view, progress};
 
-/// Brings the stack to what is declared: shows the plan, asks, and makes, changes and deletes what
-/// it takes. After any interruption the same command goes on where it was.
+/// Brings the stack to what is declared.
+///
+/// Shows the plan, asks, and makes, changes and deletes what it takes. After any interruption the
+/// same command goes on where it was.
 #[derive(Args, Debug)]
 pub struct UpArgs {
     /// Do not ask
@@ -49,7 +51,7 @@ pub async fn run(
         show(&plan, globals, printer);
     }
     check(&plan, &args)?;
-    if !plan.is_empty() && !args.yes && !super::confirm(printer, "Apply this plan?")? {
+    if !plan.is_empty() && !args.yes && !super::confirm(printer, "Apply this plan?").await? {
         return Err(CommandError::failed("not confirmed; nothing was changed"));
     }
     let mut state = session.state.clone();

@@ -400,7 +400,8 @@ mod tests {
                 r.attributes().len() == 1 && r.attributes()[0].value() == Some("30")
             })
             .then_output(|| ModifyTargetGroupAttributesOutput::builder().build());
-        let drifted: [(fn(&mut TargetGroupSpec<Resolved>), [usize; 2]); 2] = [
+        type Drift = fn(&mut TargetGroupSpec<Resolved>);
+        let drifted: [(Drift, [usize; 2]); 2] = [
             (|spec| spec.health_check.path = "/".into(), [1, 0]),
             (|spec| spec.deregistration_delay_seconds = 300, [1, 1]),
         ];
