@@ -38,8 +38,10 @@ pub(crate) fn default() -> Variant {
 
 /// The other side of every switch that brings kinds of its own or another shape of them.
 pub(crate) fn other_side(zone_id: &str) -> Variant {
-    let mut config = Config::default();
-    config.tags = [("team".to_owned(), "orders".to_owned())].into();
+    let mut config = Config {
+        tags: [("team".to_owned(), "orders".to_owned())].into(),
+        ..Config::default()
+    };
     config.network.nat = Nat::Single;
     config.database.credentials = Credentials::RdsManaged;
     config.database.capacity = Capacity::Serverless;
