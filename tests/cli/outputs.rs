@@ -104,8 +104,8 @@ fn an_unknown_name_is_refused_with_the_nearest_or_all() {
     let place = place();
     place
         .run("outputs albDns")
-        .expect_refusal(&["there is no output `albDns`", "did you mean `albDnsName`?"]);
-    place.run("outputs zzz").expect_refusal(&[
+        .refused(&["there is no output `albDns`", "did you mean `albDnsName`?"]);
+    place.run("outputs zzz").refused(&[
         "there is no output `zzz`",
         "albDnsName, apiUrl",
         "alarmTopicArn",

@@ -13,7 +13,7 @@ fn refused_before_any_call(place: &Workplace, line: &str, parts: &[&str]) -> Out
     let before = place.files();
     let outcome = place
         .run(&format!("{line} --endpoint-url {}", aws.endpoint))
-        .expect_refusal(parts);
+        .refused(parts);
     assert_eq!(aws.asked(), [""; 0], "{outcome}");
     assert_eq!(place.files(), before, "{outcome}");
     let entries: Vec<_> = fs::read_dir(place.path())
@@ -44,10 +44,10 @@ fn a_bad_suffix_is_refused_with_the_rule() {
         }
     }
     refused_before_any_call(&place, "plan --suffix=-dev", &["it begins with a hyphen"]);
-    place.run("plan --suffix=").expect_refusal(&["it is empty"]);
+    place.run("plan --suffix=").refused(&["it is empty"]);
     place
         .run("init --suffix Dev")
-        .expect_refusal(&["character 1 is 'D'", rule]);
+        .refused(&["character 1 is 'D'", rule]);
     assert!(place.files().is_empty());
 }
 
@@ -55,7 +55,7 @@ fn a_bad_suffix_is_refused_with_the_rule() {
 fn a_bad_suffix_starts_no_sandbox() {
     let place = Workplace::new();
     let line = "up --suffix Dev --sandbox --yes";
-    place.run(line).expect_refusal(&["character 1 is 'D'"]);
+    place.run(line).refused(&["character 1 is 'D'"]);
     assert!(
         fs::read_dir(place.path()).unwrap().next().is_none(),
         "nothing was made"
@@ -180,7 +180,7 @@ fn init_overwrites_only_when_forced() {
     place.write("orderctl.toml", "suffix = \"mine\"\n");
     place
         .run("init")
-        .expect_refusal(&["orderctl.toml is there already", "--force"]);
+        .refused(&["orderctl.toml is there already", "--force"]);
     assert_eq!(place.files()["orderctl.toml"], "suffix = \"mine\"\n");
     place.run("init --force --suffix new").ends_with(0);
     let written = &place.files()["orderctl.toml"];
@@ -231,7 +231,7 @@ fn a_region_with_two_zones_is_refused_after_two_reads() {
         let aws = FakeAws::start(two_zones);
         let outcome = place
             .run(&format!("{verb} --endpoint-url {}", aws.endpoint))
-            .expect_refusal(&[
+            .refused(&[
                 "region us-west-1 offers this account 2 Availability Zones",
                 "orderctl.toml:2:10",
                 "the stack needs three",
@@ -262,7 +262,7 @@ fn a_zone_the_account_does_not_have_is_refused() {
     let aws = FakeAws::start(two_zones);
     place
         .run(&format!("plan --endpoint-url {}", aws.endpoint))
-        .expect_refusal(&[
+        .refused(&[
             "`us-west-1b` is no Availability Zone",
             "us-west-1a, us-west-1c",
             "orderctl.toml:4:",

@@ -31,7 +31,7 @@ fn the_only_stack_is_meant_and_of_several_one_must_be_named() {
     for line in ["outputs", "plan", "up --yes", "down --yes"] {
         place
             .run(line)
-            .expect_refusal(&["which stack? There are another, one", "--suffix"]);
+            .refused(&["which stack? There are another, one", "--suffix"]);
     }
     assert_eq!(place.files(), before);
 
@@ -55,7 +55,7 @@ fn the_states_directory_can_be_chosen() {
     let place = Workplace::new();
     record_stack(&place, "one");
     fs::rename(place.path().join("state"), place.path().join("elsewhere")).unwrap();
-    place.run("outputs vpcId").expect_refusal(&["which stack?"]);
+    place.run("outputs vpcId").refused(&["which stack?"]);
     let outcome = place.run("outputs vpcId --state elsewhere").ends_with(0);
     assert_eq!(outcome.stdout, "vpc-of-one\n");
 }

@@ -47,7 +47,7 @@ fn json_is_json_on_both_streams_from_plan_to_down() {
     );
 
     let outputs = place.run("outputs --json").ends_with(0);
-    assert_eq!(outputs.json_lines().as_slice(), std::slice::from_ref(last));
+    assert_eq!(outputs.json_lines(), std::slice::from_ref(last));
 
     let down = place.run("down --sandbox --yes --json").ends_with(0);
     let lines = down.json_lines();
@@ -88,7 +88,7 @@ fn people_get_results_on_stdout_and_the_rest_on_stderr() {
     for flags in ["", "--no-input"] {
         place
             .run(&format!("up --suffix dev --sandbox {flags}"))
-            .expect_refusal(&["Plan: 84 to create", "nobody is there to confirm", "--yes"]);
+            .refused(&["Plan: 84 to create", "nobody is there to confirm", "--yes"]);
     }
     assert!(!place.path().join("state/dev.json").exists());
     assert_eq!(place.run("plan --suffix dev --sandbox").stdout, plan.stdout);
@@ -115,7 +115,7 @@ fn people_get_results_on_stdout_and_the_rest_on_stderr() {
     assert_eq!(again.writes(), 0);
 
     let before = place.files();
-    place.run("down --sandbox").expect_refusal(&[
+    place.run("down --sandbox").refused(&[
         "to delete; 1 of them holds data",
         "nobody is there to confirm",
         "--yes",

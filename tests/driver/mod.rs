@@ -220,7 +220,7 @@ impl Outcome {
 
     /// Asserts a usage error: exit code 2, nothing on stdout, `parts` on stderr.
     #[track_caller]
-    pub fn expect_refusal(self, parts: &[&str]) -> Self {
+    pub fn refused(self, parts: &[&str]) -> Self {
         self.ends_with(2).without_data().says(parts)
     }
 
