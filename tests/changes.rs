@@ -326,13 +326,13 @@ fn application_service_scaling_and_deploy_keys() {
 
     let service = ["update service"];
     let change = "deploy.strategy = \"canary\"\ndeploy.bake_minutes = 15";
-    let wanted = json!(["CANARY", 15, [[5.0, 10]]]);
+    let wanted = json!(["CANARY", 15, [5.0, 10]]);
     live.step(change, &service, &[], "deployment()", &wanted);
     let change = "deploy.percent = 20.0\ndeploy.step_bake_minutes = 3";
-    let wanted = json!(["CANARY", 15, [[20.0, 3]]]);
+    let wanted = json!(["CANARY", 15, [20.0, 3]]);
     live.step(change, &service, &[], "deployment()", &wanted);
     let change = "deploy.strategy = \"linear\"";
-    let wanted = json!(["LINEAR", 15, [[20.0, 3]]]);
+    let wanted = json!(["LINEAR", 15, [20.0, 3]]);
     live.step(change, &service, &[], "deployment()", &wanted);
     let change = "deploy.strategy\ndeploy.percent\ndeploy.step_bake_minutes";
     let wanted = json!(["BLUE_GREEN", 15, []]);

@@ -27,9 +27,10 @@ def service():
 
 
 def deployment():
+    """Strategy, bake minutes, and the settings of that strategy; ECS remembers those of others."""
     found = service()["deploymentConfiguration"]
-    kinds = ("canaryConfiguration", "linearConfiguration")
-    return [found["strategy"], found["bakeTimeInMinutes"], [list(found[it].values()) for it in kinds if found.get(it)]]
+    steps = found.get({"CANARY": "canaryConfiguration", "LINEAR": "linearConfiguration"}.get(found["strategy"]), {})
+    return [found["strategy"], found["bakeTimeInMinutes"], list(steps.values())]
 
 
 def task():
@@ -69,7 +70,7 @@ def protocols():
 
 def paths(port):
     rules = elbv2.describe_rules(ListenerArn=listeners()[port]["ListenerArn"])["Rules"]
-    return sorted(path for it in rules for condition in it["Conditions"] for path in condition["Values"])
+    return sorted(path for it in rules for condition in it["Conditions"] for path in condition["PathPatternConfig"]["Values"])
 
 
 def test_rules():
