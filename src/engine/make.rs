@@ -17,7 +17,7 @@ use super::report::Left;
 use super::wait::{Outcome, Pace, persist};
 use crate::resource::{
     Address, AnyKind, AnyLive, Changes, Class, Condition, Error, Identity, Replacement, Result,
-    Scope, Verb,
+    Scope, Verb, without_foreign_tags,
 };
 use crate::state::{Intent, IntentAction, Record, Retired};
 
@@ -163,12 +163,14 @@ impl Maker<'_> {
         if !known && owner(live, &self.scope()) == Owner::Somebody && !self.run.options.adopt {
             return Err(StepEnd::Failed(Left::Nothing, foreign(&self.planned.kind)));
         }
+        // What we record as applied is what we may take away again: never tags of others.
+        let applied = without_foreign_tags(&live.spec, &self.want, None);
         self.run
             .journal
             .write(|state| {
                 let record = self.record(&mut state.records);
                 record.outputs = Some(live.outputs.clone());
-                record.spec.get_or_insert_with(|| live.spec.clone());
+                record.spec.get_or_insert(applied);
                 record.created_at.get_or_insert_with(Timestamp::now);
                 record.intent = Some(self.intent(IntentAction::Update, None));
             })
