@@ -157,6 +157,11 @@ impl Run {
         known.insert(address.clone(), outputs.clone());
     }
 
+    /// The node as declared.
+    pub(super) fn node(&self, address: &Address) -> Option<&Node> {
+        self.nodes.get(address)
+    }
+
     /// Tells what the step waits for.
     pub(super) fn waiting(&self, address: &Address, reason: impl Into<String>) {
         let event = Event::Waiting { address: address.clone(), reason: reason.into() };

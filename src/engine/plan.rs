@@ -130,7 +130,8 @@ pub async fn plan(
             return Err(PlanError { errors: [(node.address.clone(), error)].into() });
         };
         let scope = context.scope_of(&node.address);
-        let planned = decide(node, profile, &scope, &plan, &observations, state);
+        let planned =
+            decide(node, profile, &scope, &plan, declaration, &observations, state);
         let foreign = planned.live.as_ref().is_some_and(|live| {
             planned.action == Action::Adopt && owner(live, &scope) == Owner::Somebody
         });
@@ -166,6 +167,7 @@ fn decide(
     profile: Profile,
     scope: &Scope,
     plan: &Plan,
+    declaration: &Declaration,
     observations: &Observations,
     state: &State,
 ) -> PlannedNode {
@@ -205,28 +207,27 @@ fn decide(
     }
     let last_spec = last.as_ref().map(|(_, spec)| spec);
     (planned.changes, planned.runtime) = compare(&planned.want, live, last_spec, &profile);
-    let replaced_below = node.edges.keys().find(|to| {
-        plan.node(to).is_some_and(|upstream| {
-            upstream.action == Action::Replace
-                && upstream.profile.replacement == Replacement::DeleteFirst
-        })
-    });
+    let is_recorded = state.records.contains_key(&node.address);
+    let replaced_below = replaced_below(node, profile, plan, declaration, state);
+    if replaced_below.is_some() {
+        // Whatever its kind prefers: what it holds can go only after it.
+        planned.profile.replacement = Replacement::DeleteFirst;
+    }
     planned.action = if live.condition == Condition::Deleting {
         planned.reason = Some("AWS is still deleting the previous one".to_owned());
-        Action::Create
+        // What it is built on waits for its end, as it does for that of its neighbours.
+        if is_recorded && replaced_below.is_some() { Action::Replace } else { Action::Create }
+    } else if last.is_none() && owner(live, scope) == Owner::Somebody {
+        planned.reason = Some("it exists without this stack's tags".to_owned());
+        Action::Adopt
     } else if !planned.forced_by().is_empty() {
         Action::Replace
     } else if let (Condition::Failed(why), true) = (&live.condition, profile.replace_when_failed) {
         planned.reason = Some(format!("it failed: {why}"));
         Action::Replace
-    } else if let (Some(to), true, Replacement::DeleteFirst) =
-        (replaced_below, profile.holds_inputs, profile.replacement)
-    {
+    } else if let Some(to) = replaced_below {
         planned.reason = Some(format!("it is built on `{to}`, which is replaced"));
         Action::Replace
-    } else if last.is_none() && owner(live, scope) == Owner::Somebody {
-        planned.reason = Some("it exists without this stack's tags".to_owned());
-        Action::Adopt
     } else if last.is_none() {
         planned.reason = Some("it exists and is ours; the state does not know it".to_owned());
         Action::Adopt
@@ -236,6 +237,39 @@ fn decide(
         Action::NoChange
     };
     planned
+}
+
+/// What the node holds that can only go before its successor is made, so that the node must go
+/// before both. What it held so far counts too, if it cannot move away before that is replaced.
+fn replaced_below(
+    node: &Node,
+    profile: Profile,
+    plan: &Plan,
+    declaration: &Declaration,
+    state: &State,
+) -> Option<Address> {
+    let declared = node.dependencies();
+    let recorded = state.records.get(&node.address).map(|record| &record.dependencies);
+    let recorded = recorded.into_iter().flatten().filter(|to| is_above(declaration, node, to));
+    let mut held = declared.iter().chain(recorded).filter(|_| profile.holds_inputs);
+    let found = held.find(|to| {
+        plan.node(to).is_some_and(|below| {
+            below.action == Action::Replace
+                && below.profile.replacement == Replacement::DeleteFirst
+        })
+    });
+    found.cloned()
+}
+
+/// Says whether `node` is made after `below`, directly or not.
+fn is_above(declaration: &Declaration, node: &Node, below: &Address) -> bool {
+    let mut needed: BTreeSet<&Address> = node.edges.keys().collect();
+    for earlier in declaration.nodes.iter().rev() {
+        if needed.contains(&earlier.address) {
+            needed.extend(earlier.edges.keys());
+        }
+    }
+    needed.contains(below)
 }
 
 /// The changes to make, and apart from them those that the running system owns.

@@ -7,7 +7,7 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use super::apply::{Run, StepEnd};
-use super::make::brief;
+use super::make::{LOOK_FOR_LOST, brief, may_be_hidden};
 use super::observe::{Look, unknown_kind};
 use super::plan::{Action, Owner, PlannedNode, owner};
 use super::report::Left;
@@ -22,9 +22,7 @@ const REPEAT: Duration = Duration::from_secs(30);
 
 pub(super) async fn remove(run: &Run, planned: &PlannedNode) -> Result<(), StepEnd> {
     let address = &planned.address;
-    let Some(record) = run.journal.read(|state| state.records.get(address).cloned()) else {
-        return Ok(());
-    };
+    let Some(record) = recorded(run, planned).await? else { return Ok(()) };
     for old in &record.retired {
         let instance = Instance {
             run,
@@ -38,6 +36,9 @@ pub(super) async fn remove(run: &Run, planned: &PlannedNode) -> Result<(), StepE
             .write(|state| {
                 if let Some(record) = state.records.get_mut(address) {
                     record.retired.retain(|other| other != old);
+                    if let (true, Some(node)) = (record.retired.is_empty(), run.node(address)) {
+                        record.dependencies = node.dependencies();
+                    }
                 }
             })
             .await?;
@@ -59,6 +60,28 @@ pub(super) async fn remove(run: &Run, planned: &PlannedNode) -> Result<(), StepE
         })
         .await?;
     Ok(())
+}
+
+/// The record of what goes. What is replaced after the state was lost gets one now.
+async fn recorded(run: &Run, planned: &PlannedNode) -> Result<Option<Record>, StepEnd> {
+    let address = &planned.address;
+    let known = run.journal.read(|state| state.records.get(address).cloned());
+    let found = planned.live.as_ref().filter(|_| planned.action == Action::Replace);
+    let (None, Some(live), Some(node)) = (&known, found, run.node(address)) else {
+        return Ok(known);
+    };
+    let record = Record {
+        outputs: Some(live.outputs.clone()),
+        spec: Some(live.spec.clone()),
+        dependencies: node.dependencies(),
+        ..Record::new(node.kind)
+    };
+    run.journal
+        .write(|state| {
+            state.records.insert(address.clone(), record.clone());
+        })
+        .await?;
+    Ok(Some(record))
 }
 
 /// Saves the intent to delete. A repeated delete leaves the same final snapshot as the first, but
@@ -114,15 +137,23 @@ impl Instance<'_> {
                 Err(error) if error.class() == Class::NotFound => None,
                 Err(error) => return Err(StepEnd::Failed(Left::Recorded, error)),
             };
-            let Some(live) = live else { return Ok(()) };
+            let Some(live) = live else {
+                if sent.is_some() || !self.may_still_show(begun) {
+                    return Ok(());
+                }
+                let reason = "looking for what was made moments ago";
+                self.run.waiting(&self.planned.address, reason);
+                pace.pause(&self.run.options.stop).await.map_err(|_| StepEnd::Stopped)?;
+                continue;
+            };
             // Found by its name alone, and not ours: then ours was never made.
             if self.outputs.is_none() && owner(&live, &scope) == Owner::Somebody {
                 return Ok(());
             }
             let due = sent.is_none_or(|at| at.elapsed() >= REPEAT);
             if live.condition != Condition::Deleting && due {
-                self.delete(&scope, &live).await?;
-                if self.planned.profile.delete_is_final {
+                let is_certain = self.delete(&scope, &live).await?;
+                if is_certain && self.planned.profile.delete_is_final {
                     return Ok(());
                 }
                 sent = Some(Instant::now());
@@ -142,7 +173,17 @@ impl Instance<'_> {
         }
     }
 
-    async fn delete(&self, scope: &Scope, live: &AnyLive) -> Result<(), StepEnd> {
+    /// Says whether what was made moments ago may be there although reads miss it.
+    fn may_still_show(&self, begun: Instant) -> bool {
+        let is_hidden = self.run.journal.read(|state| {
+            state.records.get(&self.planned.address).is_some_and(may_be_hidden)
+        });
+        is_hidden && begun.elapsed() < LOOK_FOR_LOST
+    }
+
+    /// Sends the delete. Says whether it was answered; whether one whose answer was lost worked is
+    /// seen by the next look.
+    async fn delete(&self, scope: &Scope, live: &AnyLive) -> Result<bool, StepEnd> {
         let kind = self.run.context.kind(&self.planned.kind).ok_or_else(|| {
             StepEnd::Failed(Left::Recorded, unknown_kind(&self.planned.kind))
         })?;
@@ -158,8 +199,8 @@ impl Instance<'_> {
         )
         .await;
         match outcome {
-            // Whether a delete whose answer was lost worked is seen by the next look.
-            Outcome::Done(()) | Outcome::Unclear(_) => Ok(()),
+            Outcome::Done(()) => Ok(true),
+            Outcome::Unclear(_) => Ok(false),
             Outcome::Stopped => Err(StepEnd::Stopped),
             Outcome::Failed(error) => Err(StepEnd::Failed(Left::Recorded, error)),
         }
