@@ -87,8 +87,16 @@ pub async fn apply(
     let run = Arc::new(Run {
         context: context.clone(),
         journal: Arc::clone(journal),
-        plan: plan.nodes.iter().map(|n| (n.address.clone(), n.clone())).collect(),
-        nodes: declaration.nodes.iter().map(|n| (n.address.clone(), n.clone())).collect(),
+        plan: plan
+            .nodes
+            .iter()
+            .map(|n| (n.address.clone(), n.clone()))
+            .collect(),
+        nodes: declaration
+            .nodes
+            .iter()
+            .map(|n| (n.address.clone(), n.clone()))
+            .collect(),
         outputs: Mutex::new(outputs.collect()),
         permits: Semaphore::new(options.parallelism.max(1)),
         progress: steps
@@ -132,7 +140,10 @@ impl Run {
     pub(super) fn resolved(&self, node: &Node) -> (Value, bool) {
         let outputs = self.outputs.lock().unwrap_or_else(PoisonError::into_inner);
         let resolution = resolve(&node.spec, &|reference| {
-            outputs.get(&reference.address)?.get(&reference.field).cloned()
+            outputs
+                .get(&reference.address)?
+                .get(&reference.field)
+                .cloned()
         });
         (resolution.spec, !resolution.incomplete)
     }
@@ -164,7 +175,10 @@ impl Run {
 
     /// Tells what the step waits for.
     pub(super) fn waiting(&self, address: &Address, reason: impl Into<String>) {
-        let event = Event::Waiting { address: address.clone(), reason: reason.into() };
+        let event = Event::Waiting {
+            address: address.clone(),
+            reason: reason.into(),
+        };
         self.context.events.send(event);
     }
 
@@ -187,7 +201,9 @@ impl Run {
     /// Waits for every need; names the one that cannot be met any more.
     async fn needed(&self, needs: BTreeMap<Step, Wait>) -> Result<(), String> {
         for (need, wait) in needs {
-            let Some(progress) = self.progress.get(&need) else { continue };
+            let Some(progress) = self.progress.get(&need) else {
+                continue;
+            };
             let mut receiver = progress.subscribe();
             let reached = receiver.wait_for(|progress| match progress {
                 Progress::Waiting => false,
@@ -204,16 +220,23 @@ impl Run {
 
     async fn work(&self, step: &Step) -> End {
         let address = step.address();
-        let Some(planned) = self.plan.get(address) else { return End::Nothing };
+        let Some(planned) = self.plan.get(address) else {
+            return End::Nothing;
+        };
         let phase = match step {
             Step::Make(_) => Phase::Make(planned.action),
             Step::Remove(_) => Phase::Remove,
         };
-        let quiet = matches!(step, Step::Make(_))
-            && planned.action == Action::NoChange
-            && !planned.is_waiting();
+        let quiet = match step {
+            Step::Make(_) => planned.action == Action::NoChange && !planned.is_waiting(),
+            Step::Remove(_) => !remove::has_work(self, planned),
+        };
         let times = planned.profile.times;
-        let seconds = if phase == Phase::Remove { times.delete } else { times.create };
+        let seconds = if phase == Phase::Remove {
+            times.delete
+        } else {
+            times.create
+        };
         if !quiet {
             self.context.events.send(Event::Started {
                 address: address.clone(),
@@ -232,15 +255,28 @@ impl Run {
             Ok(()) if quiet => End::Nothing,
             Ok(()) => {
                 let took = begun.elapsed();
-                self.context.events.send(Event::Done { address: address.clone(), phase, took });
+                self.context.events.send(Event::Done {
+                    address: address.clone(),
+                    phase,
+                    took,
+                });
                 End::Did(planned.action)
             }
             Err(StepEnd::Stopped) => End::Skipped("the run to go on".to_owned()),
             Err(StepEnd::Failed(left, source)) => {
                 let error = source.to_string();
-                self.context.events.send(Event::Failed { address: address.clone(), error });
+                self.context.events.send(Event::Failed {
+                    address: address.clone(),
+                    error,
+                });
                 let kind = planned.kind.clone();
-                End::Failed(StepError { address: address.clone(), kind, phase, left, source })
+                End::Failed(StepError {
+                    address: address.clone(),
+                    kind,
+                    phase,
+                    left,
+                    source,
+                })
             }
         }
     }
@@ -253,9 +289,10 @@ impl Run {
             }
             End::Skipped(needs) => {
                 let address = step.address().clone();
-                self.context
-                    .events
-                    .send(Event::Skipped { address: address.clone(), needs: needs.clone() });
+                self.context.events.send(Event::Skipped {
+                    address: address.clone(),
+                    needs: needs.clone(),
+                });
                 report.skipped.push((address, needs));
             }
             End::Failed(error) => report.failed.push(error),

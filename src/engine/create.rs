@@ -12,7 +12,7 @@ use super::make::{LOOK_FOR_LOST, Maker, brief};
 use super::plan::{Action, Owner, owner};
 use super::report::Left;
 use super::wait::{Outcome, Pace, persist};
-use crate::resource::{AnyLive, Class, Error, Identity, Replacement, Scope, Verb};
+use crate::resource::{AnyLive, Class, Error, Identity, Replacement, Scope, Verb, diff};
 use crate::state::{IntentAction, Retired};
 
 /// How long creates whose answers are lost are sent again.
@@ -22,7 +22,12 @@ impl Maker<'_> {
     /// Announces, creates, and records the id the moment it is known (law 2).
     pub(super) async fn create(&self) -> Result<(), StepEnd> {
         let token = self.announce_create().await?;
-        let outputs = self.send_create(&Scope { token: Some(token), ..self.scope() }).await?;
+        let outputs = self
+            .send_create(&Scope {
+                token: Some(token),
+                ..self.scope()
+            })
+            .await?;
         self.run
             .journal
             .write(|state| {
@@ -33,7 +38,9 @@ impl Maker<'_> {
                 record.ready_at = None;
             })
             .await?;
-        self.run.context.events.send(Event::Created { address: self.address().clone() });
+        self.run.context.events.send(Event::Created {
+            address: self.address().clone(),
+        });
         // Where an update gives new outputs, those of the create may not be the last.
         if !self.planned.profile.outputs_change_on_update {
             self.run.exists(self.address(), &outputs);
@@ -54,9 +61,8 @@ impl Maker<'_> {
     /// Sends the create until it is answered for good. What an unanswered one made is found before
     /// another is sent.
     async fn send_create(&self, scope: &Scope) -> Result<Value, StepEnd> {
-        let is_ours = |live: &AnyLive| {
-            self.planned.profile.shared || owner(live, scope) == Owner::Ours
-        };
+        let is_ours =
+            |live: &AnyLive| self.planned.profile.shared || owner(live, scope) == Owner::Ours;
         let mut lost_since: Option<Instant> = None;
         loop {
             let outcome = persist(
@@ -77,9 +83,7 @@ impl Maker<'_> {
                     // The name may be taken by what an earlier try made and reads do not show yet.
                     return match self.look_for(LOOK_FOR_LOST).await? {
                         Some(live) if is_ours(&live) || self.run.options.adopt => Ok(live.outputs),
-                        Some(_) => {
-                            Err(StepEnd::Failed(Left::Nothing, foreign(&self.planned.kind)))
-                        }
+                        Some(_) => Err(StepEnd::Failed(Left::Nothing, foreign(&self.planned.kind))),
                         None => Err(StepEnd::Failed(Left::Nothing, error)),
                     };
                 }
@@ -98,7 +102,10 @@ impl Maker<'_> {
                         }
                         _ => {
                             let stop = &self.run.options.stop;
-                            Pace::new().pause(stop).await.map_err(|_| StepEnd::Stopped)?;
+                            Pace::new()
+                                .pause(stop)
+                                .await
+                                .map_err(|_| StepEnd::Stopped)?;
                         }
                     }
                 }
@@ -123,16 +130,32 @@ impl Maker<'_> {
                         record.retired.push(Retired { outputs, spec });
                     }
                 }
-                let known = record.intent.take().filter(|i| i.action == IntentAction::Create);
+                let known = record
+                    .intent
+                    .take()
+                    .filter(|i| i.action == IntentAction::Create);
+                let other = known.as_ref().and_then(|intent| intent.spec.clone());
+                if let Some(spec) = other.filter(|other| self.may_stand_beside(other)) {
+                    record.retired.push(Retired {
+                        outputs: Value::Null,
+                        spec,
+                    });
+                }
                 let same = known.filter(|intent| intent.spec.as_ref() == Some(&self.want));
-                let fresh = || {
-                    self.intent(IntentAction::Create, Some(uuid::Uuid::new_v4().to_string()))
-                };
+                let fresh =
+                    || self.intent(IntentAction::Create, Some(uuid::Uuid::new_v4().to_string()));
                 let intent = record.intent.insert(same.unwrap_or_else(fresh));
                 token = intent.token.clone();
             })
             .await?;
         Ok(token.unwrap_or_default())
+    }
+
+    /// Says whether what an unanswered create made, for settings that were wanted then, may be
+    /// something else than what is wanted now.
+    fn may_stand_beside(&self, other: &Value) -> bool {
+        let changes = diff(&self.want, other, None);
+        changes.touch_any(self.planned.profile.replace_on)
     }
 
     /// Looks for a resource that an unclear create may have made.
@@ -146,13 +169,19 @@ impl Maker<'_> {
                 Ok(_) => {}
                 Err(error) => return Err(StepEnd::Failed(Left::Traceable, error)),
             }
-            pace.pause(&self.run.options.stop).await.map_err(|_| StepEnd::Stopped)?;
+            pace.pause(&self.run.options.stop)
+                .await
+                .map_err(|_| StepEnd::Stopped)?;
         }
     }
 }
 
 /// The error for a resource that has our name but belongs to somebody else (law 3).
 pub(super) fn foreign(kind: &str) -> Error {
-    Error::new(kind, Class::AlreadyExists, "one of this name exists and is not this stack's")
-        .with_advice("use another suffix, delete it, or take it over with `orderctl up --adopt`")
+    Error::new(
+        kind,
+        Class::AlreadyExists,
+        "one of this name exists and is not this stack's",
+    )
+    .with_advice("use another suffix, delete it, or take it over with `orderctl up --adopt`")
 }

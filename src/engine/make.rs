@@ -41,7 +41,13 @@ pub(super) async fn make(run: &Run, node: &Node, planned: &PlannedNode) -> Resul
             .with_advice("run the same command again; report this if it stays");
         return Err(StepEnd::Failed(Left::Nothing, error));
     }
-    let maker = Maker { run, node, planned, kind: Arc::clone(kind), want };
+    let maker = Maker {
+        run,
+        node,
+        planned,
+        kind: Arc::clone(kind),
+        want,
+    };
     if planned.profile.shared {
         return maker.ensure_shared().await;
     }
@@ -86,7 +92,9 @@ impl Maker<'_> {
     /// believed, unless an announced create never answered.
     async fn find(&self) -> Result<Option<AnyLive>, StepEnd> {
         let (announced, may_be_hidden) = self.run.journal.read(|state| {
-            let Some(record) = state.records.get(self.address()) else { return (false, false) };
+            let Some(record) = state.records.get(self.address()) else {
+                return (false, false);
+            };
             let announced = record.outputs.is_none() && record.intent.is_some();
             // Reads by name see at once what is there; a recorded id may be too fresh for them.
             let by_name = announced && self.planned.profile.identity != Identity::Tags;
@@ -102,10 +110,14 @@ impl Maker<'_> {
         let begun = Instant::now();
         let mut pace = Pace::new();
         loop {
-            let found = self.observe().await.map_err(|e| StepEnd::Failed(Left::Recorded, e))?;
+            let found = self
+                .observe()
+                .await
+                .map_err(|e| StepEnd::Failed(Left::Recorded, e))?;
             match found {
                 Some(live) if live.condition == Condition::Deleting => {
-                    self.run.waiting(self.address(), "the previous one is still being deleted");
+                    self.run
+                        .waiting(self.address(), "the previous one is still being deleted");
                 }
                 Some(live) if self.is_retired(&live) => return Ok(None),
                 Some(live) => return Ok(Some(live)),
@@ -113,13 +125,18 @@ impl Maker<'_> {
                     if !may_be_hidden || begun.elapsed() >= LOOK_FOR_LOST {
                         return Ok(None);
                     }
-                    self.run.waiting(self.address(), "looking for what the last run may have made");
+                    self.run.waiting(
+                        self.address(),
+                        "looking for what the last run may have made",
+                    );
                 }
             }
             if begun.elapsed() >= self.delete_limit() {
                 return Err(self.too_long("it is still being deleted"));
             }
-            pace.pause(&self.run.options.stop).await.map_err(|_| StepEnd::Stopped)?;
+            pace.pause(&self.run.options.stop)
+                .await
+                .map_err(|_| StepEnd::Stopped)?;
         }
     }
 
@@ -134,7 +151,10 @@ impl Maker<'_> {
 
     /// Records a resource that exists, after making sure that it is ours to change (law 3).
     async fn take_over(&self, live: &AnyLive) -> Result<(), StepEnd> {
-        let known = self.run.journal.read(|s| recorded(s, self.address()).is_some());
+        let known = self
+            .run
+            .journal
+            .read(|s| recorded(s, self.address()).is_some());
         if !known && owner(live, &self.scope()) == Owner::Somebody && !self.run.options.adopt {
             return Err(StepEnd::Failed(Left::Nothing, foreign(&self.planned.kind)));
         }
@@ -192,9 +212,10 @@ impl Maker<'_> {
         loop {
             let live = match seen.take() {
                 Some(live) => Some(live),
-                None => {
-                    self.observe().await.map_err(|e| StepEnd::Failed(Left::Recorded, e))?
-                }
+                None => self
+                    .observe()
+                    .await
+                    .map_err(|e| StepEnd::Failed(Left::Recorded, e))?,
             };
             let reason = match live {
                 None if made && begun.elapsed() < INVISIBLE => "not visible yet".to_owned(),
@@ -232,12 +253,17 @@ impl Maker<'_> {
                 return Err(self.too_long(&reason));
             }
             self.run.waiting(self.address(), reason);
-            pace.pause(&self.run.options.stop).await.map_err(|_| StepEnd::Stopped)?;
+            pace.pause(&self.run.options.stop)
+                .await
+                .map_err(|_| StepEnd::Stopped)?;
         }
     }
 
     fn changes(&self, live: &AnyLive) -> Result<Changes, StepEnd> {
-        let last = self.run.journal.read(|state| recorded(state, self.address()));
+        let last = self
+            .run
+            .journal
+            .read(|state| recorded(state, self.address()));
         let last = last.as_ref().map(|(_, spec)| spec);
         let (changes, _) = compare(&self.want, live, last, &self.planned.profile);
         let forced: Vec<_> = changes
@@ -305,7 +331,9 @@ impl Maker<'_> {
 
     /// Nothing to do: the record is brought up to date if it says something else.
     async fn keep(&self) -> Result<(), StepEnd> {
-        let Some(live) = &self.planned.live else { return Ok(()) };
+        let Some(live) = &self.planned.live else {
+            return Ok(());
+        };
         self.run.exists(self.address(), &live.outputs);
         let mut fresh = None;
         let differs = self.run.journal.read(|state| {
@@ -336,7 +364,10 @@ impl Maker<'_> {
             kind: self.node.kind,
             scope: self.scope(),
             want: self.want.clone(),
-            last: self.run.journal.read(|state| recorded(state, self.address())),
+            last: self
+                .run
+                .journal
+                .read(|state| recorded(state, self.address())),
         };
         let _permit = self.run.permit().await;
         look.run(&self.run.context.kinds).await
@@ -375,7 +406,10 @@ impl Maker<'_> {
         let error = Error::new(
             self.planned.kind.clone(),
             Class::Refused,
-            format!("AWS accepted {UPDATES} updates, and still {}", fields.join("; ")),
+            format!(
+                "AWS accepted {UPDATES} updates, and still {}",
+                fields.join("; ")
+            ),
         )
         .with_advice("look for somebody or something else that sets these fields");
         StepEnd::Failed(Left::Recorded, error)
@@ -385,7 +419,11 @@ impl Maker<'_> {
 /// Says whether reads may miss it because its create was announced or answered moments ago.
 pub(super) fn may_be_hidden(record: &Record) -> bool {
     let announced = record.intent.as_ref().map(|intent| intent.since);
-    let since = if record.outputs.is_some() { record.created_at } else { announced };
+    let since = if record.outputs.is_some() {
+        record.created_at
+    } else {
+        announced
+    };
     let is_recent =
         |then: Timestamp| Timestamp::now().duration_since(then).unsigned_abs() < INVISIBLE;
     since.is_some_and(is_recent)
@@ -393,5 +431,9 @@ pub(super) fn may_be_hidden(record: &Record) -> bool {
 
 /// An error in the few words of a progress line.
 pub(super) fn brief(error: &Error) -> String {
-    format!("{} answers {}", error.operation(), error.code().unwrap_or("nothing usable"))
+    format!(
+        "{} answers {}",
+        error.operation(),
+        error.code().unwrap_or("nothing usable")
+    )
 }

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::Context;
 use super::graph::{Declaration, Node};
+use super::make::may_be_hidden;
 use super::observe::{Observations, observe_all, recorded};
 use crate::resource::{
     Address, AnyLive, Changes, Condition, Error, Profile, Replacement, Scope, Tags, UNKNOWN, diff,
@@ -63,12 +64,16 @@ impl PlannedNode {
     /// The fields that force a replacement.
     pub fn forced_by(&self) -> Vec<&str> {
         let fields = self.changes.0.iter().map(|change| change.field());
-        fields.filter(|field| self.profile.replace_on.contains(field)).collect()
+        fields
+            .filter(|field| self.profile.replace_on.contains(field))
+            .collect()
     }
 
     /// Says whether it exists but does not work yet, so that `up` waits for it.
     pub fn is_waiting(&self) -> bool {
-        self.live.as_ref().is_some_and(|live| live.condition != Condition::Ready)
+        self.live
+            .as_ref()
+            .is_some_and(|live| live.condition != Condition::Ready)
     }
 }
 
@@ -84,12 +89,17 @@ pub struct Plan {
 impl Plan {
     /// Says whether there is nothing to do.
     pub fn is_empty(&self) -> bool {
-        self.nodes.iter().all(|node| node.action == Action::NoChange && !node.is_waiting())
+        self.nodes
+            .iter()
+            .all(|node| node.action == Action::NoChange && !node.is_waiting())
     }
 
     /// How many nodes need `action`.
     pub fn count(&self, action: Action) -> usize {
-        self.nodes.iter().filter(|node| node.action == action).count()
+        self.nodes
+            .iter()
+            .filter(|node| node.action == action)
+            .count()
     }
 
     /// The node at `address`.
@@ -121,17 +131,28 @@ pub async fn plan(
 ) -> Result<Plan, PlanError> {
     let observations = observe_all(context, declaration, state).await;
     if !observations.errors.is_empty() {
-        return Err(PlanError { errors: observations.errors });
+        return Err(PlanError {
+            errors: observations.errors,
+        });
     }
     let mut plan = Plan::default();
     for node in &declaration.nodes {
         let Some(profile) = context.profile(node.kind) else {
             let error = super::observe::unknown_kind(node.kind);
-            return Err(PlanError { errors: [(node.address.clone(), error)].into() });
+            return Err(PlanError {
+                errors: [(node.address.clone(), error)].into(),
+            });
         };
         let scope = context.scope_of(&node.address);
-        let planned =
-            decide(node, profile, &scope, &plan, declaration, &observations, state);
+        let planned = decide(
+            node,
+            profile,
+            &scope,
+            &plan,
+            declaration,
+            &observations,
+            state,
+        );
         let foreign = planned.live.as_ref().is_some_and(|live| {
             planned.action == Action::Adopt && owner(live, &scope) == Owner::Somebody
         });
@@ -155,7 +176,10 @@ pub(super) enum Owner {
 }
 
 pub(super) fn owner(live: &AnyLive, scope: &Scope) -> Owner {
-    let tags = live.spec.get("tags").map(|tags| serde_json::from_value::<Tags>(tags.clone()));
+    let tags = live
+        .spec
+        .get("tags")
+        .map(|tags| serde_json::from_value::<Tags>(tags.clone()));
     match tags {
         Some(Ok(tags)) if !tags.belong_to(scope) => Owner::Somebody,
         _ => Owner::Ours,
@@ -178,7 +202,12 @@ fn decide(
         match upstream.action {
             Action::Create | Action::Replace => None,
             _ if changes_outputs => None,
-            _ => upstream.live.as_ref()?.outputs.get(&reference.field).cloned(),
+            _ => upstream
+                .live
+                .as_ref()?
+                .outputs
+                .get(&reference.field)
+                .cloned(),
         }
     })
     .spec;
@@ -195,11 +224,24 @@ fn decide(
         live,
         profile,
     };
+    let record = state.records.get(&node.address);
+    let replaced_below = replaced_below(node, profile, plan, declaration, state);
+    if replaced_below.is_some() {
+        // Whatever its kind prefers: what it holds can go only after it.
+        planned.profile.replacement = Replacement::DeleteFirst;
+    }
     let Some(live) = &planned.live else {
-        planned.action = Action::Create;
+        // What may be there although reads miss it has to go first all the same.
+        let is_in_the_way = replaced_below.is_some() && record.is_some_and(may_be_hidden);
+        planned.action = if is_in_the_way {
+            Action::Replace
+        } else {
+            Action::Create
+        };
         planned.changes = diff(&planned.want, &Value::Null, None);
-        planned.reason =
-            last.is_some().then(|| "drift: it was made before and is gone from AWS".to_owned());
+        planned.reason = last
+            .is_some()
+            .then(|| "drift: it was made before and is gone from AWS".to_owned());
         return planned;
     };
     if profile.shared {
@@ -207,16 +249,14 @@ fn decide(
     }
     let last_spec = last.as_ref().map(|(_, spec)| spec);
     (planned.changes, planned.runtime) = compare(&planned.want, live, last_spec, &profile);
-    let is_recorded = state.records.contains_key(&node.address);
-    let replaced_below = replaced_below(node, profile, plan, declaration, state);
-    if replaced_below.is_some() {
-        // Whatever its kind prefers: what it holds can go only after it.
-        planned.profile.replacement = Replacement::DeleteFirst;
-    }
     planned.action = if live.condition == Condition::Deleting {
         planned.reason = Some("AWS is still deleting the previous one".to_owned());
         // What it is built on waits for its end, as it does for that of its neighbours.
-        if is_recorded && replaced_below.is_some() { Action::Replace } else { Action::Create }
+        if record.is_some() && replaced_below.is_some() {
+            Action::Replace
+        } else {
+            Action::Create
+        }
     } else if last.is_none() && owner(live, scope) == Owner::Somebody {
         planned.reason = Some("it exists without this stack's tags".to_owned());
         Action::Adopt
@@ -240,7 +280,7 @@ fn decide(
 }
 
 /// What the node holds that can only go before its successor is made, so that the node must go
-/// before both. What it held so far counts too, if it cannot move away before that is replaced.
+/// before both. What it held so far counts too, if it can move away only after that has gone.
 fn replaced_below(
     node: &Node,
     profile: Profile,
@@ -248,28 +288,50 @@ fn replaced_below(
     declaration: &Declaration,
     state: &State,
 ) -> Option<Address> {
-    let declared = node.dependencies();
-    let recorded = state.records.get(&node.address).map(|record| &record.dependencies);
-    let recorded = recorded.into_iter().flatten().filter(|to| is_above(declaration, node, to));
-    let mut held = declared.iter().chain(recorded).filter(|_| profile.holds_inputs);
-    let found = held.find(|to| {
-        plan.node(to).is_some_and(|below| {
-            below.action == Action::Replace
-                && below.profile.replacement == Replacement::DeleteFirst
+    if !profile.holds_inputs {
+        return None;
+    }
+    let goes_first = |address: &Address| {
+        plan.node(address).is_some_and(|below| {
+            below.action == Action::Replace && below.profile.replacement == Replacement::DeleteFirst
         })
-    });
-    found.cloned()
+    };
+    let declared = node.dependencies();
+    if let Some(below) = declared.iter().find(|to| goes_first(to)) {
+        return Some(below.clone());
+    }
+    let held = &state.records.get(&node.address)?.dependencies;
+    let awaited = below(declaration, None, &node.address);
+    let is_deadlocked = |to: &&Address| {
+        // What is not in the plan is not declared any more, and goes.
+        let goes = plan
+            .node(to)
+            .is_none_or(|held| held.action == Action::Replace);
+        let mut waiting = below(declaration, Some(state), to);
+        waiting.insert((*to).clone());
+        goes && waiting.intersection(&awaited).any(&goes_first)
+    };
+    held.iter().find(is_deadlocked).cloned()
 }
 
-/// Says whether `node` is made after `below`, directly or not.
-fn is_above(declaration: &Declaration, node: &Node, below: &Address) -> bool {
-    let mut needed: BTreeSet<&Address> = node.edges.keys().collect();
-    for earlier in declaration.nodes.iter().rev() {
-        if needed.contains(&earlier.address) {
-            needed.extend(earlier.edges.keys());
-        }
+/// Everything the node is to be made after, directly or not, and with `state`, was made from.
+fn below(declaration: &Declaration, state: Option<&State>, address: &Address) -> BTreeSet<Address> {
+    let mut found = BTreeSet::new();
+    let mut open = vec![address.clone()];
+    while let Some(address) = open.pop() {
+        let declared = declaration
+            .nodes
+            .iter()
+            .find(|node| node.address == address);
+        let recorded = state.and_then(|state| state.records.get(&address));
+        let declared = declared.into_iter().flat_map(|node| node.edges.keys());
+        let recorded = recorded.into_iter().flat_map(|record| &record.dependencies);
+        let next = declared
+            .chain(recorded)
+            .filter(|next| found.insert((*next).clone()));
+        open.extend(next.cloned());
     }
-    needed.contains(below)
+    found
 }
 
 /// The changes to make, and apart from them those that the running system owns.
@@ -281,15 +343,20 @@ pub(super) fn compare(
 ) -> (Changes, Changes) {
     let present = without_foreign_tags(&live.spec, want, last);
     let all = diff(want, &present, last);
-    let (runtime, changes) =
-        all.0.into_iter().partition(|change| profile.runtime_owned.contains(&change.field()));
+    let (runtime, changes) = all
+        .0
+        .into_iter()
+        .partition(|change| profile.runtime_owned.contains(&change.field()));
     (Changes(changes), Changes(runtime))
 }
 
 /// Recorded nodes that are not declared any more, and older instances a replacement left.
 fn deletions(context: &Context, declaration: &Declaration, state: &State) -> Vec<PlannedNode> {
     let declared: BTreeSet<&Address> = declaration.nodes.iter().map(|n| &n.address).collect();
-    let gone = state.records.iter().filter(|(address, _)| !declared.contains(address));
+    let gone = state
+        .records
+        .iter()
+        .filter(|(address, _)| !declared.contains(address));
     gone.filter_map(|(address, record)| {
         Some(PlannedNode {
             address: address.clone(),

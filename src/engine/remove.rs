@@ -12,9 +12,7 @@ use super::observe::{Look, unknown_kind};
 use super::plan::{Action, Owner, PlannedNode, owner};
 use super::report::Left;
 use super::wait::{Outcome, Pace, persist};
-use crate::resource::{
-    AnyLive, Class, Condition, Error, Replacement, Result, Scope, Verb,
-};
+use crate::resource::{AnyLive, Class, Condition, Error, Replacement, Result, Scope, Verb};
 use crate::state::{Intent, IntentAction, Record};
 
 /// How long a delete that AWS accepted may go unseen before it is sent again.
@@ -22,12 +20,14 @@ const REPEAT: Duration = Duration::from_secs(30);
 
 pub(super) async fn remove(run: &Run, planned: &PlannedNode) -> Result<(), StepEnd> {
     let address = &planned.address;
-    let Some(record) = recorded(run, planned).await? else { return Ok(()) };
+    let Some(record) = recorded(run, planned).await? else {
+        return Ok(());
+    };
     for old in &record.retired {
         let instance = Instance {
             run,
             planned,
-            outputs: Some(old.outputs.clone()),
+            outputs: Some(old.outputs.clone()).filter(|outputs| !outputs.is_null()),
             spec: old.spec.clone(),
             snapshot: None,
         };
@@ -36,23 +36,29 @@ pub(super) async fn remove(run: &Run, planned: &PlannedNode) -> Result<(), StepE
             .write(|state| {
                 if let Some(record) = state.records.get_mut(address) {
                     record.retired.retain(|other| other != old);
-                    if let (true, Some(node)) = (record.retired.is_empty(), run.node(address)) {
+                    let moved = run.node(address).filter(|_| !goes(planned));
+                    if let (true, Some(node)) = (record.retired.is_empty(), moved) {
                         record.dependencies = node.dependencies();
                     }
                 }
             })
             .await?;
     }
-    let goes = planned.action == Action::Delete
-        || (planned.action == Action::Replace
-            && planned.profile.replacement == Replacement::DeleteFirst);
-    if !goes {
+    if !goes(planned) {
         return Ok(());
     }
     if let (false, Some(spec)) = (planned.profile.shared, record.known_spec().cloned()) {
         let snapshot = announce(run, planned, &record).await?;
         let outputs = record.outputs.clone();
-        Instance { run, planned, outputs, spec, snapshot }.remove().await?;
+        Instance {
+            run,
+            planned,
+            outputs,
+            spec,
+            snapshot,
+        }
+        .remove()
+        .await?;
     }
     run.journal
         .write(|state| {
@@ -62,11 +68,32 @@ pub(super) async fn remove(run: &Run, planned: &PlannedNode) -> Result<(), StepE
     Ok(())
 }
 
+fn goes(planned: &PlannedNode) -> bool {
+    planned.action == Action::Delete
+        || (planned.action == Action::Replace
+            && planned.profile.replacement == Replacement::DeleteFirst)
+}
+
+/// Says whether there is anything to delete by now.
+pub(super) fn has_work(run: &Run, planned: &PlannedNode) -> bool {
+    let has_retired = |record: &Record| !record.retired.is_empty();
+    let address = &planned.address;
+    goes(planned)
+        || run
+            .journal
+            .read(|state| state.records.get(address).is_some_and(has_retired))
+}
+
 /// The record of what goes. What is replaced after the state was lost gets one now.
 async fn recorded(run: &Run, planned: &PlannedNode) -> Result<Option<Record>, StepEnd> {
     let address = &planned.address;
-    let known = run.journal.read(|state| state.records.get(address).cloned());
-    let found = planned.live.as_ref().filter(|_| planned.action == Action::Replace);
+    let known = run
+        .journal
+        .read(|state| state.records.get(address).cloned());
+    let found = planned
+        .live
+        .as_ref()
+        .filter(|_| planned.action == Action::Replace);
     let (None, Some(live), Some(node)) = (&known, found, run.node(address)) else {
         return Ok(known);
     };
@@ -91,10 +118,19 @@ async fn announce(
     planned: &PlannedNode,
     record: &Record,
 ) -> Result<Option<String>, StepEnd> {
-    let known = record.intent.as_ref().filter(|intent| intent.action == IntentAction::Delete);
-    let wanted = run.options.final_snapshot.clone().filter(|_| planned.profile.holds_data);
+    let known = record
+        .intent
+        .as_ref()
+        .filter(|intent| intent.action == IntentAction::Delete);
+    let wanted = run
+        .options
+        .final_snapshot
+        .clone()
+        .filter(|_| planned.profile.holds_data);
     let snapshot = wanted.map(|wanted| {
-        known.and_then(|intent| intent.final_snapshot.clone()).unwrap_or(wanted)
+        known
+            .and_then(|intent| intent.final_snapshot.clone())
+            .unwrap_or(wanted)
     });
     let intent = Intent {
         action: IntentAction::Delete,
@@ -143,11 +179,15 @@ impl Instance<'_> {
                 }
                 let reason = "looking for what was made moments ago";
                 self.run.waiting(&self.planned.address, reason);
-                pace.pause(&self.run.options.stop).await.map_err(|_| StepEnd::Stopped)?;
+                pace.pause(&self.run.options.stop)
+                    .await
+                    .map_err(|_| StepEnd::Stopped)?;
                 continue;
             };
             // Found by its name alone, and not ours: then ours was never made.
-            if self.outputs.is_none() && owner(&live, &scope) == Owner::Somebody {
+            if self.outputs.is_none()
+                && (owner(&live, &scope) == Owner::Somebody || self.is_current(&live))
+            {
                 return Ok(());
             }
             let due = sent.is_none_or(|at| at.elapsed() >= REPEAT);
@@ -169,24 +209,39 @@ impl Instance<'_> {
                 return Err(StepEnd::Failed(Left::Recorded, error));
             }
             self.run.waiting(&self.planned.address, "being deleted");
-            pace.pause(&self.run.options.stop).await.map_err(|_| StepEnd::Stopped)?;
+            pace.pause(&self.run.options.stop)
+                .await
+                .map_err(|_| StepEnd::Stopped)?;
         }
     }
 
     /// Says whether what was made moments ago may be there although reads miss it.
     fn may_still_show(&self, begun: Instant) -> bool {
         let is_hidden = self.run.journal.read(|state| {
-            state.records.get(&self.planned.address).is_some_and(may_be_hidden)
+            state
+                .records
+                .get(&self.planned.address)
+                .is_some_and(may_be_hidden)
         });
         is_hidden && begun.elapsed() < LOOK_FOR_LOST
+    }
+
+    /// Says whether it is the instance in use.
+    fn is_current(&self, live: &AnyLive) -> bool {
+        self.run.journal.read(|state| {
+            let record = state.records.get(&self.planned.address);
+            record.is_some_and(|record| record.outputs.as_ref() == Some(&live.outputs))
+        })
     }
 
     /// Sends the delete. Says whether it was answered; whether one whose answer was lost worked is
     /// seen by the next look.
     async fn delete(&self, scope: &Scope, live: &AnyLive) -> Result<bool, StepEnd> {
-        let kind = self.run.context.kind(&self.planned.kind).ok_or_else(|| {
-            StepEnd::Failed(Left::Recorded, unknown_kind(&self.planned.kind))
-        })?;
+        let kind = self
+            .run
+            .context
+            .kind(&self.planned.kind)
+            .ok_or_else(|| StepEnd::Failed(Left::Recorded, unknown_kind(&self.planned.kind)))?;
         let outcome = persist(
             &self.planned.profile,
             Verb::Delete,
@@ -211,7 +266,10 @@ impl Instance<'_> {
             kind: self.planned.profile.kind,
             scope: scope.clone(),
             want: self.spec.clone(),
-            last: self.outputs.clone().map(|outputs| (outputs, self.spec.clone())),
+            last: self
+                .outputs
+                .clone()
+                .map(|outputs| (outputs, self.spec.clone())),
         };
         let _permit = self.run.permit().await;
         look.run(&self.run.context.kinds).await

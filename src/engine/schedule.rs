@@ -15,7 +15,7 @@ use petgraph::graphmap::DiGraphMap;
 use super::graph::Declaration;
 use super::plan::{Action, Plan, PlannedNode};
 use crate::resource::{Address, Replacement, Wait};
-use crate::state::State;
+use crate::state::{Record, State};
 
 /// One step of a run.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -41,8 +41,11 @@ pub(super) struct Schedule {
 }
 
 pub(super) fn schedule(declaration: &Declaration, plan: &Plan, state: &State) -> Schedule {
-    let planned: HashMap<&Address, &PlannedNode> =
-        plan.nodes.iter().map(|node| (&node.address, node)).collect();
+    let planned: HashMap<&Address, &PlannedNode> = plan
+        .nodes
+        .iter()
+        .map(|node| (&node.address, node))
+        .collect();
     let is_delete_first = |node: &PlannedNode| {
         node.action == Action::Replace && node.profile.replacement == Replacement::DeleteFirst
     };
@@ -50,8 +53,11 @@ pub(super) fn schedule(declaration: &Declaration, plan: &Plan, state: &State) ->
         let replaced_or_deleted = planned
             .get(address)
             .is_some_and(|node| matches!(node.action, Action::Delete | Action::Replace));
-        replaced_or_deleted
-            || state.records.get(address).is_some_and(|record| !record.retired.is_empty())
+        let leaves_something = |record: &Record| {
+            let is_unanswered = record.outputs.is_none() && record.intent.is_some();
+            is_unanswered || !record.retired.is_empty()
+        };
+        replaced_or_deleted || state.records.get(address).is_some_and(leaves_something)
     };
     let mut needs: BTreeMap<Step, BTreeMap<Step, Wait>> = BTreeMap::new();
     for node in &declaration.nodes {
@@ -60,7 +66,10 @@ pub(super) fn schedule(declaration: &Declaration, plan: &Plan, state: &State) ->
             .iter()
             .map(|(to, wait)| (Step::Make(to.clone()), *wait))
             .collect();
-        if planned.get(&node.address).is_some_and(|node| is_delete_first(node)) {
+        if planned
+            .get(&node.address)
+            .is_some_and(|node| is_delete_first(node))
+        {
             waits.insert(Step::Remove(node.address.clone()), Wait::Ready);
         }
         needs.insert(Step::Make(node.address.clone()), waits);
@@ -74,7 +83,9 @@ pub(super) fn schedule(declaration: &Declaration, plan: &Plan, state: &State) ->
             waits.insert(Step::Make(address.clone()), Wait::Ready);
         }
         for dependent in dependents(declaration, &planned, state, address) {
-            let Some(other) = planned.get(dependent) else { continue };
+            let Some(other) = planned.get(dependent) else {
+                continue;
+            };
             let stays = !matches!(other.action, Action::Delete) && !is_delete_first(other);
             if !stays {
                 waits.insert(Step::Remove(dependent.clone()), Wait::Ready);
@@ -93,12 +104,17 @@ pub(super) fn schedule(declaration: &Declaration, plan: &Plan, state: &State) ->
         waits.retain(|step, _| known.binary_search(step).is_ok());
     }
     break_circles(&mut needs);
-    Schedule { steps: longest_first(needs, &planned) }
+    Schedule {
+        steps: longest_first(needs, &planned),
+    }
 }
 
 /// Says whether the node, as it is declared now, has nothing to do with `from` any more.
 fn moves_away(declaration: &Declaration, node: &Address, from: &Address) -> bool {
-    let declared = declaration.nodes.iter().find(|declared| declared.address == *node);
+    let declared = declaration
+        .nodes
+        .iter()
+        .find(|declared| declared.address == *node);
     declared.is_some_and(|declared| !declared.edges.contains_key(from))
 }
 
@@ -110,28 +126,46 @@ fn dependents<'a>(
     state: &'a State,
     address: &Address,
 ) -> BTreeSet<&'a Address> {
-    let recorded = state.records.iter().filter(|(_, record)| record.dependencies.contains(address));
+    let recorded = state
+        .records
+        .iter()
+        .filter(|(_, record)| record.dependencies.contains(address));
     let found = declaration.nodes.iter().filter(|node| {
-        let exists = planned.get(&node.address).is_some_and(|planned| planned.live.is_some());
+        let exists = planned
+            .get(&node.address)
+            .is_some_and(|planned| planned.live.is_some());
         exists
             && !state.records.contains_key(&node.address)
             && node.dependencies().contains(address)
     });
-    recorded.map(|(dependent, _)| dependent).chain(found.map(|node| &node.address)).collect()
+    recorded
+        .map(|(dependent, _)| dependent)
+        .chain(found.map(|node| &node.address))
+        .collect()
 }
 
 /// Drops waits of removals that would wait for each other for ever. AWS then refuses such a removal
 /// until its turn comes, which its kind lists as "not yet". It takes a removed node, a replaced one
 /// below it, and a third that mentions both to run in a circle.
 fn break_circles(needs: &mut BTreeMap<Step, BTreeMap<Step, Wait>>) {
-    let users_moving = |step: &Step, need: &Step| {
-        matches!((step, need), (Step::Remove(a), Step::Make(b)) if a != b)
+    let successor_first = needs.iter().filter(|(step, waits)| {
+        matches!(step, Step::Remove(_)) && waits.contains_key(&Step::Make(step.address().clone()))
+    });
+    let successor_first: BTreeSet<Step> = successor_first.map(|(step, _)| step.clone()).collect();
+    let users_moving = |step: &Step, need: &Step| match (step, need) {
+        (Step::Remove(a), Step::Make(b)) => a != b,
+        (Step::Remove(_), Step::Remove(_)) => successor_first.contains(need),
+        _ => false,
     };
-    let users_going = |_: &Step, need: &Step| matches!(need, Step::Remove(_));
+    let users_going =
+        |step: &Step, need: &Step| matches!((step, need), (Step::Remove(_), Step::Remove(_)));
     let droppable: [&dyn Fn(&Step, &Step) -> bool; 2] = [&users_moving, &users_going];
     for is_droppable in droppable {
         let (names, graph) = as_graph(needs);
-        for circle in tarjan_scc(&graph).into_iter().filter(|circle| circle.len() > 1) {
+        for circle in tarjan_scc(&graph)
+            .into_iter()
+            .filter(|circle| circle.len() > 1)
+        {
             let circle: BTreeSet<&Step> = circle.into_iter().map(|at| &names[at]).collect();
             for step in &circle {
                 if let Some(waits) = needs.get_mut(*step) {
@@ -148,7 +182,10 @@ fn as_graph(needs: &BTreeMap<Step, BTreeMap<Step, Wait>>) -> (Vec<Step>, DiGraph
     let mut graph = DiGraphMap::new();
     for (at, waits) in needs.values().enumerate() {
         graph.add_node(at);
-        for need in waits.keys().filter_map(|need| names.binary_search(need).ok()) {
+        for need in waits
+            .keys()
+            .filter_map(|need| names.binary_search(need).ok())
+        {
             graph.add_edge(need, at, ());
         }
     }
@@ -163,7 +200,9 @@ fn longest_first(
 ) -> Vec<(Step, BTreeMap<Step, Wait>)> {
     let (names, graph) = as_graph(&needs);
     let seconds = |step: &Step| {
-        let Some(node) = planned.get(step.address()) else { return 0 };
+        let Some(node) = planned.get(step.address()) else {
+            return 0;
+        };
         let times = node.profile.times;
         match (step, node.action) {
             (Step::Remove(_), _) => times.delete,
@@ -174,12 +213,19 @@ fn longest_first(
     let mut chain = vec![0_u32; names.len()];
     // Without an order (impossible once circles are broken) the steps keep the given one.
     for at in toposort(&graph, None).unwrap_or_default().into_iter().rev() {
-        let behind = graph.neighbors(at).map(|next| chain[next]).max().unwrap_or(0);
+        let behind = graph
+            .neighbors(at)
+            .map(|next| chain[next])
+            .max()
+            .unwrap_or(0);
         chain[at] = behind + seconds(&names[at]);
     }
     let mut steps: Vec<_> = needs.into_iter().collect();
     let length = |step: &Step| {
-        names.binary_search(step).map(|at| chain[at]).unwrap_or_default()
+        names
+            .binary_search(step)
+            .map(|at| chain[at])
+            .unwrap_or_default()
     };
     steps.sort_by_key(|(step, _)| std::cmp::Reverse(length(step)));
     steps

@@ -47,7 +47,9 @@ pub async fn find_all(
 ) -> Result<Whole, PlanError> {
     let found = observe_all(context, declaration, state).await;
     if !found.errors.is_empty() {
-        return Err(PlanError { errors: found.errors });
+        return Err(PlanError {
+            errors: found.errors,
+        });
     }
     let mut whole = Whole::default();
     for (address, record) in &state.records {
@@ -56,12 +58,18 @@ pub async fn find_all(
     }
     let strangers = strangers(context, declaration, &found, &whole);
     for node in &declaration.nodes {
-        let Some(Some(live)) = found.live.get(&node.address) else { continue };
-        let shared = context.profile(node.kind).is_some_and(|profile| profile.shared);
+        let Some(Some(live)) = found.live.get(&node.address) else {
+            continue;
+        };
+        let shared = context
+            .profile(node.kind)
+            .is_some_and(|profile| profile.shared);
         let ours = !strangers.contains(&node.address);
         if !shared && ours && !whole.nodes.contains_key(&node.address) {
             let record = as_record(node, live);
-            whole.nodes.insert(node.address.clone(), (record, Some(live.clone())));
+            whole
+                .nodes
+                .insert(node.address.clone(), (record, Some(live.clone())));
         }
     }
     Ok(whole)
@@ -77,7 +85,9 @@ fn strangers(
 ) -> BTreeSet<Address> {
     let mut strangers = BTreeSet::new();
     for node in &declaration.nodes {
-        let Some(Some(live)) = found.live.get(&node.address) else { continue };
+        let Some(Some(live)) = found.live.get(&node.address) else {
+            continue;
+        };
         let tagged = live.spec.get("tags").is_some_and(|tags| !tags.is_null());
         let is_stranger = match owner(live, &context.scope_of(&node.address)) {
             Owner::Somebody => true,
@@ -112,7 +122,10 @@ pub async fn teardown(
         journal
             .write(|state| {
                 for (address, (record, _)) in &whole.nodes {
-                    state.records.entry(address.clone()).or_insert_with(|| record.clone());
+                    state
+                        .records
+                        .entry(address.clone())
+                        .or_insert_with(|| record.clone());
                 }
             })
             .await?;
@@ -123,28 +136,41 @@ pub async fn teardown(
     }
     if !options.settle.is_zero() && !whole.nodes.is_empty() {
         let reason = "log groups that AWS may write again".to_owned();
-        context.events.send(Event::Settling { reason, during: options.settle });
+        context.events.send(Event::Settling {
+            reason,
+            during: options.settle,
+        });
         settle(options.settle, &options.apply.stop).await;
     }
     for round in 0..=ROUNDS {
         let mut left = match leftovers(context, declaration, whole, journal).await {
             Ok(left) => left,
             Err(PlanError { errors }) => {
-                report.failed.extend(errors.iter().map(|(address, error)| unseen(address, error)));
+                report
+                    .failed
+                    .extend(errors.iter().map(|(address, error)| unseen(address, error)));
                 return Ok(report);
             }
         };
         let is_final = |record: &Record| {
-            context.profile(&record.kind).is_some_and(|profile| profile.delete_is_final)
+            context
+                .profile(&record.kind)
+                .is_some_and(|profile| profile.delete_is_final)
         };
         // The absence of some kinds cannot be seen; one more delete must do.
-        left.nodes.retain(|_, (record, _)| round == 0 || !is_final(record));
+        left.nodes
+            .retain(|_, (record, _)| round == 0 || !is_final(record));
         if left.nodes.is_empty() {
             break;
         }
-        let records = left.nodes.into_iter().map(|(address, (record, _))| (address, record));
+        let records = left
+            .nodes
+            .into_iter()
+            .map(|(address, (record, _))| (address, record));
         let records: BTreeMap<Address, Record> = records.collect();
-        report.failed.extend(records.iter().filter(|_| round == ROUNDS).map(still_there));
+        report
+            .failed
+            .extend(records.iter().filter(|_| round == ROUNDS).map(still_there));
         journal.write(|state| state.records.extend(records)).await?;
         if round < ROUNDS {
             let again = delete_recorded(context, journal, &options).await;
@@ -191,7 +217,10 @@ async fn delete_recorded(
         }
         nodes
     });
-    let plan = Plan { nodes, foreign: Vec::new() };
+    let plan = Plan {
+        nodes,
+        foreign: Vec::new(),
+    };
     let nothing = Declaration::default();
     let mut report = apply(context, &nothing, &plan, journal, options.apply.clone()).await;
     report.failed.extend(failed);
@@ -209,15 +238,24 @@ async fn leftovers(
     let state = journal.read(Clone::clone);
     let found = observe_all(context, declaration, &state).await;
     if !found.errors.is_empty() {
-        return Err(PlanError { errors: found.errors });
+        return Err(PlanError {
+            errors: found.errors,
+        });
     }
     let mut left = Whole::default();
     let strangers = strangers(context, declaration, &found, whole);
     for node in &declaration.nodes {
-        let Some(Some(live)) = found.live.get(&node.address) else { continue };
-        let shared = context.profile(node.kind).is_some_and(|profile| profile.shared);
+        let Some(Some(live)) = found.live.get(&node.address) else {
+            continue;
+        };
+        let shared = context
+            .profile(node.kind)
+            .is_some_and(|profile| profile.shared);
         if !shared && !strangers.contains(&node.address) {
-            left.nodes.insert(node.address.clone(), (as_record(node, live), Some(live.clone())));
+            left.nodes.insert(
+                node.address.clone(),
+                (as_record(node, live), Some(live.clone())),
+            );
         }
     }
     Ok(left)

@@ -1,6 +1,6 @@
 //! Runs in which nothing goes wrong: order, waits, what is sent and what is not.
 
-use super::cloud::Operation::{Create, Delete, Update};
+use super::faults::Operation::{Create, Delete, Update};
 use super::kinds::{
     Alarm, Arn, Certificate, Database, Definition, Gateway, Network, Role, Rule, Service, Store,
     Subscription, Traits,
@@ -46,7 +46,10 @@ async fn a_fresh_stack_is_made_in_the_order_of_its_references() {
     let position = |node: &str| made.iter().position(|made| made == node).unwrap();
     for node in &declaration.nodes {
         for to in node.edges.keys() {
-            assert!(position(to.as_str()) < position(node.address.as_str()), "{made:?}");
+            assert!(
+                position(to.as_str()) < position(node.address.as_str()),
+                "{made:?}"
+            );
         }
     }
     world.assert_consistent();
@@ -74,9 +77,16 @@ async fn settings_that_a_create_cannot_take_follow_once_it_works() {
     });
     world.up_well(&declaration).await;
     assert_eq!(world.inventory()["database"][0].late, 5);
-    assert_eq!(world.carried_out(Update), ["database"], "what is as wanted is not touched");
+    assert_eq!(
+        world.carried_out(Update),
+        ["database"],
+        "what is as wanted is not touched"
+    );
     let sent = world.calls(Update, "database")[0].0;
-    assert!(sent > f64::from(Database::READY), "sent at {sent}, before it worked");
+    assert!(
+        sent > f64::from(Database::READY),
+        "sent at {sent}, before it worked"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -91,9 +101,17 @@ async fn a_dependent_waits_for_the_id_unless_it_asks_for_more() {
     });
     world.up_well(&declaration).await;
     let sent = |node| world.calls(Create, node)[0].0;
-    assert!(sent("early") < 1.0, "the id is known at once, yet {}", sent("early"));
+    assert!(
+        sent("early") < 1.0,
+        "the id is known at once, yet {}",
+        sent("early")
+    );
     for node in ["late", "ordered"] {
-        assert!(sent(node) > f64::from(Gateway::READY), "{node} started at {}", sent(node));
+        assert!(
+            sent(node) > f64::from(Gateway::READY),
+            "{node} started at {}",
+            sent(node)
+        );
     }
 }
 
@@ -107,11 +125,25 @@ async fn an_early_call_is_tried_until_the_cloud_takes_it() {
     world.up_well(&declaration).await;
     let calls = world.calls(Create, "service");
     let (last, refused) = calls.split_last().unwrap();
-    assert!(refused.iter().all(|(_, code)| code.as_deref() == Some("NotReadyYet")));
-    assert!(refused[0].0 < 1.0, "law 4: tried as soon as the id is known");
+    assert!(
+        refused
+            .iter()
+            .all(|(_, code)| code.as_deref() == Some("NotReadyYet"))
+    );
+    assert!(
+        refused[0].0 < 1.0,
+        "law 4: tried as soon as the id is known"
+    );
     let late = last.0 - f64::from(Gateway::READY);
-    assert!((0.0..8.0).contains(&late), "taken {late} seconds after it could be");
-    assert!(world.waits("service").contains(&"fake:Call answers NotReadyYet".to_owned()));
+    assert!(
+        (0.0..8.0).contains(&late),
+        "taken {late} seconds after it could be"
+    );
+    assert!(
+        world
+            .waits("service")
+            .contains(&"fake:Call answers NotReadyYet".to_owned())
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -127,7 +159,11 @@ async fn the_longest_chain_starts_first() {
     });
     world.up_well(&declaration).await;
     let made = world.carried_out(Create);
-    assert_eq!(made[..2], ["c", "d"], "{made:?}: 101 s behind `c`, 90 s of `d`");
+    assert_eq!(
+        made[..2],
+        ["c", "d"],
+        "{made:?}: 101 s behind `c`, 90 s of `d`"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -154,10 +190,16 @@ async fn what_the_account_shares_is_ensured_and_never_ours() {
         let present = s.add::<Role>("present", |_| {});
         s.add::<Network>("network", |n| n.uses = vec![missing.arn(), present.arn()]);
     });
-    world.cloud.plant(Role::behaviour(), "other", settings("present"));
+    world
+        .cloud
+        .plant(Role::behaviour(), "other", settings("present"));
     world.up_well(&declaration).await;
     assert_eq!(world.carried_out(Create), ["missing", "network"]);
-    assert_eq!(world.state().records.len(), 1, "only the network is recorded");
+    assert_eq!(
+        world.state().records.len(),
+        1,
+        "only the network is recorded"
+    );
     assert!(world.plan(&declaration).await.is_empty());
     world.down_well(&declaration).await;
     assert_eq!(world.carried_out(Delete), ["network"]);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::cloud::Operation::{self, Create, Delete, Update};
+use super::faults::Operation::{self, Create, Delete, Update};
 use super::kinds::{
     Alarm, Arn, Certificate, Database, Definition, Gateway, Network, Rule, Service, Store,
 };
@@ -13,12 +13,21 @@ use crate::engine::{Declaration, Left};
 /// The writes the cloud carried out since `before`, in order.
 fn since(world: &World, before: usize) -> Vec<(Operation, String)> {
     let inner = world.cloud.look();
-    let writes = inner.calls.iter().filter(|call| call.operation != Operation::Read);
-    writes.skip(before).map(|call| (call.operation, call.node.clone())).collect()
+    let writes = inner
+        .calls
+        .iter()
+        .filter(|call| call.operation != Operation::Read);
+    writes
+        .skip(before)
+        .map(|call| (call.operation, call.node.clone()))
+        .collect()
 }
 
 fn named(writes: &[(Operation, &str)]) -> Vec<(Operation, String)> {
-    writes.iter().map(|(operation, node)| (*operation, (*node).to_owned())).collect()
+    writes
+        .iter()
+        .map(|(operation, node)| (*operation, (*node).to_owned()))
+        .collect()
 }
 
 #[tokio::test(start_paused = true)]
@@ -34,7 +43,11 @@ async fn a_field_that_can_be_changed_is_changed_in_place() {
     let plan = world.plan(&declaration(2)).await;
     assert_eq!(actions(&plan), [("store".into(), Action::Update)]);
     let change = &plan.node(&at("store")).unwrap().changes.0[0];
-    assert_eq!((change.path.as_str(), change.drift), ("size", false), "a wish and not drift");
+    assert_eq!(
+        (change.path.as_str(), change.drift),
+        ("size", false),
+        "a wish and not drift"
+    );
     let before = world.writes();
     world.up_well(&declaration(2)).await;
     assert_eq!(since(&world, before), named(&[(Update, "store")]));
@@ -56,11 +69,16 @@ async fn a_replacement_takes_down_what_is_built_on_it_and_nothing_else() {
     world.up_well(&declaration(1)).await;
     let plan = world.plan(&declaration(2)).await;
     let expected = [("base", Replace), ("on-it", Replace), ("inside", Replace)];
-    let mut expected: Vec<_> = expected.map(|(node, action)| (node.to_owned(), action)).into();
+    let mut expected: Vec<_> = expected
+        .map(|(node, action)| (node.to_owned(), action))
+        .into();
     expected.push(("mentions".to_owned(), Action::Update));
     assert_eq!(actions(&plan), expected);
     let reason = plan.node(&at("on-it")).unwrap().reason.clone();
-    assert_eq!(reason.as_deref(), Some("it is built on `base`, which is replaced"));
+    assert_eq!(
+        reason.as_deref(),
+        Some("it is built on `base`, which is replaced")
+    );
     let before = world.writes();
     world.up_well(&declaration(2)).await;
     let order = [
@@ -91,7 +109,11 @@ async fn a_successor_is_there_before_the_old_one_goes() {
     world.up_well(&declaration(1)).await;
     let before = world.writes();
     world.up_well(&declaration(2)).await;
-    let order = [(Create, "certificate"), (Update, "listener"), (Delete, "certificate")];
+    let order = [
+        (Create, "certificate"),
+        (Update, "listener"),
+        (Delete, "certificate"),
+    ];
     assert_eq!(since(&world, before), named(&order));
     assert_eq!(world.inventory()["listener"][0].uses, ["certificate"]);
     world.assert_consistent();
@@ -127,7 +149,10 @@ async fn an_order_of_making_alone_is_no_reason_to_replace() {
         })
     };
     world.up_well(&declaration(1)).await;
-    assert_eq!(actions(&world.plan(&declaration(2)).await), [("first".into(), Replace)]);
+    assert_eq!(
+        actions(&world.plan(&declaration(2)).await),
+        [("first".into(), Replace)]
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -145,11 +170,17 @@ async fn what_is_not_declared_any_more_goes_after_its_users_moved() {
     };
     world.up_well(&declaration(true)).await;
     let plan = world.plan(&declaration(false)).await;
-    let expected = [("user".into(), Action::Update), ("old".into(), Action::Delete)];
+    let expected = [
+        ("user".into(), Action::Update),
+        ("old".into(), Action::Delete),
+    ];
     assert_eq!(actions(&plan), expected);
     let before = world.writes();
     world.up_well(&declaration(false)).await;
-    assert_eq!(since(&world, before), named(&[(Update, "user"), (Delete, "old")]));
+    assert_eq!(
+        since(&world, before),
+        named(&[(Update, "user"), (Delete, "old")])
+    );
     world.assert_consistent();
 }
 
@@ -163,7 +194,11 @@ async fn a_user_that_cannot_move_keeps_what_it_uses() {
         })
     };
     world.up_well(&declaration(true)).await;
-    world.cloud.fault(&[Update], "user", super::cloud::Effect::Refuse("Forbidden"));
+    world.cloud.fault(
+        &[Update],
+        "user",
+        super::faults::Effect::Refuse("Forbidden"),
+    );
     let report = world.up(&declaration(false)).await.report();
     assert_eq!(report.skipped, [(at("old"), "user".to_owned())]);
     assert_eq!(world.carried_out(Delete), Vec::<String>::new());
@@ -214,11 +249,25 @@ async fn what_somebody_deleted_is_made_again_and_its_users_follow() {
         s.add::<Alarm>("alarm", |n| n.uses = vec![network.arn()]);
     });
     world.up_well(&declaration).await;
-    world.cloud.look().objects.retain(|_, object| object.node != "network");
+    world
+        .cloud
+        .look()
+        .objects
+        .retain(|_, object| object.node != "network");
     let plan = world.plan(&declaration).await;
-    let expected = [("network".into(), Action::Create), ("alarm".into(), Action::Update)];
+    let expected = [
+        ("network".into(), Action::Create),
+        ("alarm".into(), Action::Update),
+    ];
     assert_eq!(actions(&plan), expected);
-    assert!(plan.node(&at("network")).unwrap().reason.as_ref().unwrap().starts_with("drift"));
+    assert!(
+        plan.node(&at("network"))
+            .unwrap()
+            .reason
+            .as_ref()
+            .unwrap()
+            .starts_with("drift")
+    );
     world.up_well(&declaration).await;
     world.assert_consistent();
     assert_eq!(world.inventory()["alarm"][0].uses, ["network"]);
@@ -280,11 +329,22 @@ async fn users_of_a_new_revision_follow_it() {
     };
     world.up_well(&declaration(1)).await;
     let plan = world.plan(&declaration(2)).await;
-    let expected = [("definition".into(), Action::Update), ("service".into(), Action::Update)];
-    assert_eq!(actions(&plan), expected, "the plan says that the service follows");
+    let expected = [
+        ("definition".into(), Action::Update),
+        ("service".into(), Action::Update),
+    ];
+    assert_eq!(
+        actions(&plan),
+        expected,
+        "the plan says that the service follows"
+    );
     world.up_well(&declaration(2)).await;
     world.meddle("service", |object| {
-        assert!(object.spec.uses[0].ends_with(":2"), "{:?}", object.spec.uses);
+        assert!(
+            object.spec.uses[0].ends_with(":2"),
+            "{:?}",
+            object.spec.uses
+        );
     });
     assert!(world.plan(&declaration(2)).await.is_empty());
     world.assert_consistent();
@@ -296,7 +356,10 @@ fn crossing(shape: u32, old: bool) -> Declaration {
         let base = s.add::<Network>("base", |n| n.shape = shape);
         let mut mentioned = vec![base.arn()];
         if old {
-            mentioned.push(s.add::<Store>("holder", |n| n.uses = vec![base.arn()]).arn());
+            mentioned.push(
+                s.add::<Store>("holder", |n| n.uses = vec![base.arn()])
+                    .arn(),
+            );
         }
         s.add::<Alarm>("alarm", |n| n.uses = mentioned);
     })

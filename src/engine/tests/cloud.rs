@@ -5,85 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
+use super::faults::{Effect, Fault, Operation, Power, lost, refusal};
 use super::kinds::{Outputs, Settings};
 use crate::resource::{Changes, Class, Condition, Error, Resolved, Result, Scope, Tags, UNKNOWN};
 
 /// How long a request is on its way, and its answer too.
 const LATENCY: Duration = Duration::from_millis(50);
-
-/// The calls a kind makes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Operation {
-    Read,
-    Create,
-    Update,
-    Delete,
-}
-
-impl Operation {
-    pub(super) const WRITES: &'static [Self] = &[Self::Create, Self::Update, Self::Delete];
-}
-
-/// What goes wrong with one call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Effect {
-    /// A refusal with this code.
-    Refuse(&'static str),
-    Throttle,
-    /// The request is lost; nobody can tell.
-    LoseRequest,
-    /// The request is carried out and its answer is lost.
-    LoseAnswer,
-    /// The power fails before the request is carried out.
-    CrashBefore,
-    /// The power fails after it.
-    CrashAfter,
-}
-
-/// The calls something goes wrong with.
-#[derive(Clone, Debug)]
-pub(super) struct Fault {
-    pub(super) operations: &'static [Operation],
-    /// The node; any if absent.
-    pub(super) node: Option<String>,
-    /// How many matching calls go well before it, and then how many do not.
-    pub(super) after: usize,
-    pub(super) times: usize,
-    pub(super) effect: Effect,
-}
-
-/// The electricity of the machine the program runs on.
-pub(super) struct Power(watch::Sender<bool>);
-
-impl Power {
-    pub(super) fn new() -> Self {
-        Self(watch::Sender::new(true))
-    }
-
-    /// Goes on at once, or never if there is no power.
-    pub(super) async fn needed(&self) {
-        if !*self.0.borrow() {
-            std::future::pending::<()>().await;
-        }
-    }
-
-    pub(super) async fn cut(&self) {
-        self.0.send_replace(false);
-        self.needed().await;
-    }
-
-    pub(super) async fn failure(&self) {
-        let mut receiver = self.0.subscribe();
-        let _closed = receiver.wait_for(|on| !*on).await;
-    }
-
-    pub(super) fn restore(&self) {
-        self.0.send_replace(true);
-    }
-}
 
 /// What the cloud knows of a kind.
 #[derive(Clone, Copy, Debug)]
@@ -151,7 +80,7 @@ pub(super) struct Call {
 #[derive(Default)]
 pub(super) struct Inner {
     pub(super) objects: BTreeMap<String, Object>,
-    ghosts: BTreeMap<String, Object>,
+    pub(super) ghosts: BTreeMap<String, Object>,
     pub(super) calls: Vec<Call>,
     pub(super) faults: Vec<Fault>,
     pub(super) faults_met: usize,
@@ -181,22 +110,14 @@ pub(super) struct Cloud {
     began: Instant,
 }
 
-pub(super) fn refusal(code: &str) -> Error {
-    let class = match code {
-        "AlreadyExists" => Class::AlreadyExists,
-        _ => Class::Refused,
-    };
-    Error::new("fake:Call", class, format!("the cloud says {code}")).with_code(code)
-}
-
-fn lost() -> Error {
-    Error::new("fake:Call", Class::Unclear, "the connection broke").with_code("Lost")
-}
-
 impl Cloud {
     pub(super) fn new() -> Self {
         let inner = Mutex::new(Inner::default());
-        Self { inner, power: Power::new(), began: Instant::now() }
+        Self {
+            inner,
+            power: Power::new(),
+            began: Instant::now(),
+        }
     }
 
     /// The cloud as it is now.
@@ -236,16 +157,30 @@ impl Cloud {
                 Some(Effect::LoseRequest) => Err(lost()),
                 _ => act(&mut inner),
             };
-            let code = result.as_ref().err().and_then(Error::code).map(str::to_owned);
+            let code = result
+                .as_ref()
+                .err()
+                .and_then(Error::code)
+                .map(str::to_owned);
             let (node, token) = (scope.node.clone(), scope.token.clone());
-            inner.calls.push(Call { operation, node, at, code, token });
+            inner.calls.push(Call {
+                operation,
+                node,
+                at,
+                code,
+                token,
+            });
             result
         };
         if effect == Some(Effect::CrashAfter) {
             self.power.cut().await;
         }
         self.latency().await;
-        if effect == Some(Effect::LoseAnswer) { Err(lost()) } else { result }
+        if effect == Some(Effect::LoseAnswer) {
+            Err(lost())
+        } else {
+            result
+        }
     }
 
     async fn latency(&self) {
@@ -270,7 +205,11 @@ impl Cloud {
                     None if object.ready_at > now => Condition::Pending("creating".into()),
                     None => Condition::Ready,
                 };
-                (Outputs { arn: object.arn() }, object.spec.clone(), condition)
+                (
+                    Outputs { arn: object.arn() },
+                    object.spec.clone(),
+                    condition,
+                )
             }))
         })
         .await
@@ -285,7 +224,11 @@ impl Cloud {
         self.call(Operation::Create, scope, |inner| {
             inner.check(behaviour, want)?;
             let now = Instant::now();
-            if inner.objects.values().any(|other| other.collides(behaviour, want)) {
+            if inner
+                .objects
+                .values()
+                .any(|other| other.collides(behaviour, want))
+            {
                 return Err(refusal("AlreadyExists"));
             }
             let arn = inner.insert(behaviour, &scope.node, want.clone(), now);
@@ -312,7 +255,9 @@ impl Cloud {
             let is_stubborn = inner.stubborn.contains(&scope.node);
             if changes.touch("desired") || changes.touch_any(super::kinds::REPLACE_ON) {
                 let names = changes.names().join(", ");
-                inner.violations.push(format!("{} updates {names}", scope.node));
+                inner
+                    .violations
+                    .push(format!("{} updates {names}", scope.node));
             }
             let Some(object) = inner.objects.get_mut(id_of(&live.arn)) else {
                 return Err(refusal("NotThere"));
@@ -331,8 +276,13 @@ impl Cloud {
         self.call(Operation::Delete, scope, |inner| {
             let now = Instant::now();
             let id = id_of(&live.arn);
-            let is_held = inner.objects.values().any(|o| o.behaviour.holds && o.uses(id));
-            let Some(object) = inner.objects.get_mut(id) else { return Ok(()) };
+            let is_held = inner
+                .objects
+                .values()
+                .any(|o| o.behaviour.holds && o.uses(id));
+            let Some(object) = inner.objects.get_mut(id) else {
+                return Ok(());
+            };
             if object.gone_at.is_some() {
                 return Ok(());
             }
@@ -340,10 +290,16 @@ impl Cloud {
                 return Err(refusal("DependencyViolation"));
             }
             object.gone_at = Some(now + object.behaviour.gone_after);
-            let foreign = object.spec.tags.as_ref().is_some_and(|tags| !tags.belong_to(scope));
+            let foreign = object
+                .spec
+                .tags
+                .as_ref()
+                .is_some_and(|tags| !tags.belong_to(scope));
             let (shared, node) = (object.behaviour.shared, object.node.clone());
             if shared || (foreign && !inner.returned.contains(&node)) {
-                inner.violations.push(format!("{} deletes what is not ours", scope.node));
+                inner
+                    .violations
+                    .push(format!("{} deletes what is not ours", scope.node));
             }
             if let Some(name) = &scope.final_snapshot {
                 inner.snapshots.push((scope.node.clone(), name.clone()));
@@ -355,7 +311,12 @@ impl Cloud {
     }
 
     /// Puts an object there that no run of ours made.
-    pub(super) fn plant(&self, behaviour: Behaviour, node: &str, spec: Settings<Resolved>) -> String {
+    pub(super) fn plant(
+        &self,
+        behaviour: Behaviour,
+        node: &str,
+        spec: Settings<Resolved>,
+    ) -> String {
         let long_ago = self.began;
         let mut inner = self.look();
         let arn = inner.insert(behaviour, node, spec, long_ago);
@@ -378,7 +339,13 @@ impl Cloud {
         times: usize,
         effect: Effect,
     ) {
-        let fault = Fault { operations, node: Some(node.into()), after: 0, times, effect };
+        let fault = Fault {
+            operations,
+            node: Some(node.into()),
+            after: 0,
+            times,
+            effect,
+        };
         self.look().faults.push(fault);
     }
 }
@@ -430,7 +397,12 @@ impl Inner {
             }
         }
         let is_gone = |object: &Object| object.gone_at.is_some_and(|at| at <= now);
-        let gone: Vec<Object> = self.objects.values().filter(|o| is_gone(o)).cloned().collect();
+        let gone: Vec<Object> = self
+            .objects
+            .values()
+            .filter(|o| is_gone(o))
+            .cloned()
+            .collect();
         for mut object in gone {
             self.objects.remove(&object.id);
             if let Some(after) = self.comes_back.remove(&object.node) {
@@ -444,13 +416,20 @@ impl Inner {
                 self.ghosts.insert(object.id.clone(), object);
             }
         }
-        let due: Vec<_> = self.returning.extract_if(.., |(at, _)| *at <= now).collect();
+        let due: Vec<_> = self
+            .returning
+            .extract_if(.., |(at, _)| *at <= now)
+            .collect();
         for (_, object) in due {
             self.insert(object.behaviour, &object.node, object.spec, now);
         }
         let objects = &self.objects;
         self.ghosts.retain(|_, ghost| {
-            ghost.spec.parent.as_deref().is_some_and(|id| objects.contains_key(id_of(id)))
+            ghost
+                .spec
+                .parent
+                .as_deref()
+                .is_some_and(|id| objects.contains_key(id_of(id)))
         });
     }
 
@@ -462,10 +441,15 @@ impl Inner {
         now: Instant,
     ) -> String {
         self.made += 1;
-        let id = format!("{}-{}", behaviour.kind.trim_start_matches("fake/"), self.made);
+        let id = format!(
+            "{}-{}",
+            behaviour.kind.trim_start_matches("fake/"),
+            self.made
+        );
         // Some settings AWS takes only afterwards.
         spec.late = 0;
-        self.ghosts.retain(|_, ghost| !ghost.collides(behaviour, &spec));
+        self.ghosts
+            .retain(|_, ghost| !ghost.collides(behaviour, &spec));
         let object = Object {
             behaviour,
             id: id.clone(),
@@ -486,7 +470,8 @@ impl Inner {
     /// Refuses references to what is not there, or does not work where it must.
     fn check(&mut self, behaviour: Behaviour, want: &Settings<Resolved>) -> Result<()> {
         if want.references().any(|arn| arn.contains(UNKNOWN)) {
-            self.violations.push(format!("{} is sent a value nobody knows", behaviour.kind));
+            self.violations
+                .push(format!("{} is sent a value nobody knows", behaviour.kind));
         }
         let now = Instant::now();
         for arn in want.references() {
@@ -524,7 +509,11 @@ impl Inner {
             visible.find(|object| object.collides(behaviour, want))
         } else {
             let found: Vec<&Object> = visible.filter(ours).collect();
-            found.iter().find(|o| o.gone_at.is_none()).or(found.first()).copied()
+            found
+                .iter()
+                .find(|o| o.gone_at.is_none())
+                .or(found.first())
+                .copied()
         }
     }
 }

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::cloud::Effect::{LoseAnswer, LoseRequest, Refuse, Throttle};
-use super::cloud::Operation::{self, Create, Delete, Read, Update};
+use super::faults::Effect::{LoseAnswer, LoseRequest, Refuse, Throttle};
+use super::faults::Operation::{self, Create, Delete, Read, Update};
 use super::kinds::{Arn, Gateway, Network, Rule, Service, Store, Subscription};
 use super::world::{SaveFault, World, at, stack};
 use crate::engine::{Action, Declaration, Left, Phase};
@@ -23,15 +23,30 @@ async fn a_failure_skips_what_needs_it_and_nothing_else() {
     let declaration = chain_and_branch();
     world.cloud.fault(&[Create], "first", Refuse("Forbidden"));
     let report = world.up(&declaration).await.report();
-    let failed: Vec<_> = report.failed.iter().map(|f| (f.address.as_str(), f.left)).collect();
+    let failed: Vec<_> = report
+        .failed
+        .iter()
+        .map(|f| (f.address.as_str(), f.left))
+        .collect();
     assert_eq!(failed, [("first", Left::Nothing)]);
     assert_eq!(report.failed[0].phase, Phase::Make(Action::Create));
     assert_eq!(report.failed[0].source.code(), Some("Forbidden"));
-    let skipped = [(at("second"), "first".to_owned()), (at("third"), "second".to_owned())];
+    let skipped = [
+        (at("second"), "first".to_owned()),
+        (at("third"), "second".to_owned()),
+    ];
     assert_eq!(report.skipped, skipped);
     assert!(!report.stopped && !report.is_complete());
-    assert_eq!(world.inventory()["branch"][0].late, 1, "the other branch goes on to its end");
-    assert_eq!(world.calls(Create, "first").len(), 1, "a final answer is not asked for twice");
+    assert_eq!(
+        world.inventory()["branch"][0].late,
+        1,
+        "the other branch goes on to its end"
+    );
+    assert_eq!(
+        world.calls(Create, "first").len(),
+        1,
+        "a final answer is not asked for twice"
+    );
     world.up_well(&declaration).await;
     world.assert_consistent();
 }
@@ -43,7 +58,9 @@ async fn a_not_yet_is_tried_again_and_only_as_long_as_the_kind_says() {
         let declaration = stack(|s| {
             s.add::<Network>("network", |_| {});
         });
-        world.cloud.faults(&[Create], "network", times, Refuse("NotFoundYet"));
+        world
+            .cloud
+            .faults(&[Create], "network", times, Refuse("NotFoundYet"));
         let report = world.up(&declaration).await.report();
         assert_eq!(!report.is_complete(), fails, "{report:?}");
         let last = world.calls(Create, "network").last().unwrap().0;
@@ -95,7 +112,10 @@ async fn what_a_lost_answer_made_is_found_and_not_made_twice() {
             let declaration = lonely(kind);
             world.cloud.fault(&[Create], "node", LoseAnswer);
             let report = world.up(&declaration).await.report();
-            assert!(report.is_complete(), "{kind}, shown after {shows_after} s: {report:?}");
+            assert!(
+                report.is_complete(),
+                "{kind}, shown after {shows_after} s: {report:?}"
+            );
             world.assert_consistent();
             assert_eq!(world.inventory()["node"].len(), 1, "{kind}");
         }
@@ -110,10 +130,16 @@ async fn a_lost_request_is_sent_again_with_the_same_token() {
         world.cloud.faults(&[Create], "node", 2, LoseRequest);
         world.up_well(&declaration).await;
         let inner = world.cloud.look();
-        let creates = inner.calls.iter().filter(|c| c.operation == Create && c.node == "node");
+        let creates = inner
+            .calls
+            .iter()
+            .filter(|c| c.operation == Create && c.node == "node");
         let tokens: Vec<_> = creates.map(|call| call.token.clone().unwrap()).collect();
         assert_eq!(tokens.len(), 3, "{kind}");
-        assert!(tokens.iter().all(|token| *token == tokens[0]), "{kind}: {tokens:?}");
+        assert!(
+            tokens.iter().all(|token| *token == tokens[0]),
+            "{kind}: {tokens:?}"
+        );
     }
 }
 
@@ -121,9 +147,15 @@ async fn a_lost_request_is_sent_again_with_the_same_token() {
 async fn a_create_that_never_answers_is_given_up() {
     for kind in ["tags", "name", "parent"] {
         let world = World::new();
-        world.cloud.faults(&[Create], "node", usize::MAX, LoseRequest);
+        world
+            .cloud
+            .faults(&[Create], "node", usize::MAX, LoseRequest);
         let report = world.up(&lonely(kind)).await.report();
-        let failed: Vec<_> = report.failed.iter().map(|f| (f.address.as_str(), f.left)).collect();
+        let failed: Vec<_> = report
+            .failed
+            .iter()
+            .map(|f| (f.address.as_str(), f.left))
+            .collect();
         assert_eq!(failed, [("node", Left::Traceable)], "{kind}");
         let last = world.calls(Create, "node").last().unwrap().0;
         assert!((100.0..180.0).contains(&last), "{kind}: given up at {last}");
@@ -155,7 +187,9 @@ async fn lost_answers_of_updates_and_deletes_are_cleared_up_by_looking() {
 async fn reads_may_miss_what_is_new_however_long_its_create_was_refused() {
     let world = World::new();
     world.cloud.look().shows_after = Duration::from_secs(30);
-    world.cloud.faults(&[Create], "service", 80, Refuse("NotReadyYet"));
+    world
+        .cloud
+        .faults(&[Create], "service", 80, Refuse("NotReadyYet"));
     let declaration = stack(|s| {
         s.add::<Service>("service", |_| {});
     });
@@ -181,7 +215,13 @@ async fn nothing_is_sent_that_could_not_be_announced() {
     });
     world.disk.faults.lock().unwrap().insert(0, SaveFault::Fail);
     let report = world.up(&declaration).await.report();
-    assert!(report.failed[0].source.message().contains("the disk is full"), "{report:?}");
+    assert!(
+        report.failed[0]
+            .source
+            .message()
+            .contains("the disk is full"),
+        "{report:?}"
+    );
     assert_eq!(world.writes(), 0, "law 2");
     world.up_well(&declaration).await;
 }
@@ -194,11 +234,19 @@ async fn what_could_not_be_recorded_is_found_by_the_next_run() {
         let saves_of_parent = 3;
         // The parent's announcement and the node's may be saved together.
         for number in saves_of_parent..saves_of_parent + 3 {
-            world.disk.faults.lock().unwrap().insert(number, SaveFault::Fail);
+            world
+                .disk
+                .faults
+                .lock()
+                .unwrap()
+                .insert(number, SaveFault::Fail);
         }
         let report = world.up(&declaration).await.report();
         assert!(!report.is_complete(), "{kind}");
-        assert!(report.failed.iter().all(|f| f.left == Left::Traceable), "{kind}: {report:?}");
+        assert!(
+            report.failed.iter().all(|f| f.left == Left::Traceable),
+            "{kind}: {report:?}"
+        );
         world.disk.faults.lock().unwrap().clear();
         world.up_well(&declaration).await;
         world.assert_consistent();
@@ -229,7 +277,15 @@ async fn what_fails_for_good_is_replaced_only_where_its_kind_says_so() {
     assert_eq!(plan.node(&at("store")).unwrap().action, Action::NoChange);
     let report = world.up(&declaration).await.report();
     let failed: Vec<_> = report.failed.iter().map(|f| f.address.as_str()).collect();
-    assert_eq!(failed, ["store"], "nobody may replace what was not agreed to");
+    assert_eq!(
+        failed,
+        ["store"],
+        "nobody may replace what was not agreed to"
+    );
     assert_eq!(world.carried_out(Delete), ["gateway"]);
-    assert_eq!(world.inventory()["network"][0].base, ["gateway"], "the new one is used");
+    assert_eq!(
+        world.inventory()["network"][0].base,
+        ["gateway"],
+        "the new one is used"
+    );
 }

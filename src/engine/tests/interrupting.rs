@@ -2,9 +2,9 @@
 //! command finishes the job with nothing doubled and nothing orphaned (law 2).
 
 use super::applying::everything;
-use super::cloud::Effect::{CrashAfter, CrashBefore};
-use super::cloud::Operation::{self, Create, Delete};
-use super::cloud::{Effect, Fault};
+use super::faults::Effect::{CrashAfter, CrashBefore};
+use super::faults::Operation::{self, Create, Delete};
+use super::faults::{Effect, Fault};
 use super::kinds::{Arn, Database, Gateway, Network};
 use super::world::{Ended, SaveFault, World, stack};
 use crate::state::IntentAction;
@@ -30,7 +30,11 @@ async fn a_request_to_stop_ends_the_waits_and_the_next_run_finishes() {
         world.assert_consistent();
         let made = world.carried_out(Create);
         assert_eq!(made[..before.len()], before, "what was made stays");
-        assert_eq!(made.len(), declaration.nodes.len(), "and nothing is made twice");
+        assert_eq!(
+            made.len(),
+            declaration.nodes.len(),
+            "and nothing is made twice"
+        );
     }
 }
 
@@ -61,20 +65,40 @@ async fn a_create_that_was_announced_is_looked_for_before_it_is_sent_again() {
             });
             world.cloud.fault(&[Create], "network", effect);
             assert!(matches!(world.up(&declaration).await, Ended::Crashed));
-            let intent = world.state().records.into_values().next().unwrap().intent.unwrap();
-            assert_eq!(intent.action, IntentAction::Create, "announced before it was sent");
-            let crashed_at = world.calls(Create, "network").last().map_or(0.0, |call| call.0);
+            let intent = world
+                .state()
+                .records
+                .into_values()
+                .next()
+                .unwrap()
+                .intent
+                .unwrap();
+            assert_eq!(
+                intent.action,
+                IntentAction::Create,
+                "announced before it was sent"
+            );
+            let crashed_at = world
+                .calls(Create, "network")
+                .last()
+                .map_or(0.0, |call| call.0);
             world.up_well(&declaration).await;
             world.assert_consistent();
             let creates = world.carried_out(Create).len();
             assert_eq!(creates, 1, "{effect:?}, shown after {shows_after} s");
             let again = world.calls(Create, "network").last().unwrap().0 - crashed_at;
             if effect == CrashBefore {
-                assert!((20.0..30.0).contains(&again), "sent again after {again} s of looking");
+                assert!(
+                    (20.0..30.0).contains(&again),
+                    "sent again after {again} s of looking"
+                );
             }
             let inner = world.cloud.look();
             let tokens = inner.calls.iter().filter(|call| call.operation == Create);
-            assert!(tokens.clone().all(|call| call.token == intent.token), "the same token");
+            assert!(
+                tokens.clone().all(|call| call.token == intent.token),
+                "the same token"
+            );
         }
     }
 }
@@ -82,7 +106,13 @@ async fn a_create_that_was_announced_is_looked_for_before_it_is_sent_again() {
 /// A power failure at call number `after`.
 fn crash_at(after: usize, effect: Effect) -> Fault {
     let operations: &[Operation] = &[Operation::Read, Create, Operation::Update, Delete];
-    Fault { operations, node: None, after, times: 1, effect }
+    Fault {
+        operations,
+        node: None,
+        after,
+        times: 1,
+        effect,
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -99,14 +129,22 @@ async fn a_power_failure_at_any_call_of_up_leaves_nothing_double_and_nothing_orp
             }
             world.up_well(&declaration).await;
             world.assert_consistent();
-            assert_eq!(super::world::actions(&world.plan(&declaration).await), [], "{number}");
+            assert_eq!(
+                super::world::actions(&world.plan(&declaration).await),
+                [],
+                "{number}"
+            );
         }
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_power_failure_at_any_save_of_up_leaves_nothing_double_and_nothing_orphaned() {
-    for fault in [SaveFault::CrashBefore, SaveFault::CrashAfter, SaveFault::Fail] {
+    for fault in [
+        SaveFault::CrashBefore,
+        SaveFault::CrashAfter,
+        SaveFault::Fail,
+    ] {
         for number in 0.. {
             let world = World::new();
             let declaration = everything();
@@ -118,7 +156,11 @@ async fn a_power_failure_at_any_save_of_up_leaves_nothing_double_and_nothing_orp
             }
             world.up_well(&declaration).await;
             world.assert_consistent();
-            assert_eq!(super::world::actions(&world.plan(&declaration).await), [], "{number}");
+            assert_eq!(
+                super::world::actions(&world.plan(&declaration).await),
+                [],
+                "{number}"
+            );
         }
     }
 }
@@ -134,7 +176,12 @@ async fn a_power_failure_at_any_call_or_save_of_down_is_finished_by_the_next() {
                 if on_save {
                     let fault = [SaveFault::CrashBefore, SaveFault::CrashAfter][usize::from(after)];
                     let saves = world.disk.saves.load(std::sync::atomic::Ordering::SeqCst);
-                    world.disk.faults.lock().unwrap().insert(saves + number, fault);
+                    world
+                        .disk
+                        .faults
+                        .lock()
+                        .unwrap()
+                        .insert(saves + number, fault);
                 } else {
                     let effect = [CrashBefore, CrashAfter][usize::from(after)];
                     world.cloud.look().faults.push(crash_at(number, effect));

@@ -115,6 +115,7 @@ impl<T: Traits> Resource for Fake<T> {
         Refusal::create("NotFoundYet", 300),
         Refusal::create("NotReadyYet", 900),
         Refusal::update("NotFoundYet", 300),
+        Refusal::update("NotReadyYet", 900),
         Refusal::delete("DependencyViolation", 1200),
     ];
     type Api = Cloud;
@@ -129,7 +130,11 @@ impl<T: Traits> Resource for Fake<T> {
     ) -> Result<Option<Live<Self>>> {
         let last = last.map(|last| last.outputs.arn.as_str());
         let found = cloud.read(T::behaviour(), scope, want, last).await?;
-        Ok(found.map(|(outputs, spec, condition)| Live { outputs, spec, condition }))
+        Ok(found.map(|(outputs, spec, condition)| Live {
+            outputs,
+            spec,
+            condition,
+        }))
     }
 
     async fn create(cloud: &Cloud, scope: &Scope, want: &Settings<Resolved>) -> Result<Outputs> {
@@ -143,7 +148,9 @@ impl<T: Traits> Resource for Fake<T> {
         want: &Settings<Resolved>,
         changes: &Changes,
     ) -> Result<()> {
-        cloud.update(T::behaviour(), scope, &live.outputs, want, changes).await
+        cloud
+            .update(T::behaviour(), scope, &live.outputs, want, changes)
+            .await
     }
 
     async fn delete(cloud: &Cloud, scope: &Scope, live: &Live<Self>) -> Result<()> {

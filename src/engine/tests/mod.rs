@@ -3,6 +3,7 @@
 //! must come out right all the same.
 
 mod cloud;
+mod faults;
 mod kinds;
 mod world;
 

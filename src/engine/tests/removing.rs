@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::applying::everything;
-use super::cloud::Effect::Refuse;
-use super::cloud::Operation::{Create, Delete};
+use super::faults::Effect::Refuse;
+use super::faults::Operation::{Create, Delete};
 use super::kinds::{Arn, Database, Gateway, Network, Rule, Settings, Store, Traits};
 use super::world::{World, at, settings, stack};
 use crate::engine::{Declaration, Left};
@@ -21,12 +21,18 @@ async fn a_stack_goes_in_the_reverse_order_of_its_references() {
     let position = |node: &str| deleted.iter().position(|deleted| deleted == node);
     for node in &declaration.nodes {
         for to in node.edges.keys().filter(|to| to.as_str() != "role") {
-            assert!(position(node.address.as_str()) < position(to.as_str()), "{deleted:?}");
+            assert!(
+                position(node.address.as_str()) < position(to.as_str()),
+                "{deleted:?}"
+            );
         }
     }
     let calls = world.cloud.look().calls.clone();
     let refused: Vec<_> = calls.iter().filter(|call| call.code.is_some()).collect();
-    assert!(refused.is_empty(), "nothing is deleted too early: {refused:?}");
+    assert!(
+        refused.is_empty(),
+        "nothing is deleted too early: {refused:?}"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -56,10 +62,16 @@ async fn what_does_not_depend_on_each_other_goes_at_the_same_time() {
     world.down_well(&declaration).await;
     let at = |node: &str| world.calls(Delete, node)[0].0;
     for node in ["n1", "n2", "n3", "n4", "first", "second"] {
-        assert!((at("n0") - at(node)).abs() < 1.0, "{node}: an order of making is none of deleting");
+        assert!(
+            (at("n0") - at(node)).abs() < 1.0,
+            "{node}: an order of making is none of deleting"
+        );
     }
     let after = at("network") - at("n0");
-    assert!(after > f64::from(Database::GONE), "sent {after} s later, before they were gone");
+    assert!(
+        after > f64::from(Database::GONE),
+        "sent {after} s later, before they were gone"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -87,7 +99,10 @@ async fn a_stack_whose_state_is_lost_goes_in_order_too() {
         world.disk.set(Some(state));
         world.down_well(&declaration).await;
         let calls = world.cloud.look().calls.clone();
-        assert!(calls.iter().all(|call| call.code.is_none()), "{lost:?}: deleted too early");
+        assert!(
+            calls.iter().all(|call| call.code.is_none()),
+            "{lost:?}: deleted too early"
+        );
     }
 }
 
@@ -106,12 +121,18 @@ async fn what_is_not_gone_yet_is_waited_for_and_what_cannot_go_is_kept_in_mind()
         s.add::<Store>("store", |n| n.uses = vec![network.arn()]);
     });
     world.up_well(&declaration).await;
-    world.cloud.faults(&[Delete], "store", 1, Refuse("Protected"));
+    world
+        .cloud
+        .faults(&[Delete], "store", 1, Refuse("Protected"));
     let report = world.down(&declaration).await.report();
     assert_eq!(report.failed[0].left, Left::Recorded);
     assert_eq!(report.failed[0].source.code(), Some("Protected"));
     assert_eq!(report.skipped, [(at("network"), "store".to_owned())]);
-    assert_eq!(world.state().records.len(), 2, "law 8: nothing is forgotten");
+    assert_eq!(
+        world.state().records.len(),
+        2,
+        "law 8: nothing is forgotten"
+    );
     world.down_well(&declaration).await;
     let calls = world.calls(Delete, "network");
     assert_eq!(calls.len(), 1, "sent when the store was gone: {calls:?}");
@@ -138,7 +159,9 @@ async fn every_double_is_found_and_removed() {
     });
     world.up_well(&declaration).await;
     for _ in 0..3 {
-        world.cloud.plant(Network::behaviour(), "network", settings("network"));
+        world
+            .cloud
+            .plant(Network::behaviour(), "network", settings("network"));
     }
     world.down_well(&declaration).await;
 }
@@ -153,12 +176,27 @@ async fn strangers_and_what_is_inside_them_stay() {
         s.add::<Rule>("inside", |n| n.parent = Some(mine.arn()));
     });
     let tags = Some(Tags::from_pairs([("Team", "payments")]));
-    let theirs = Settings { tags, ..settings("store") };
+    let theirs = Settings {
+        tags,
+        ..settings("store")
+    };
     let parent = Some(world.cloud.plant(Store::behaviour(), "store", theirs));
-    let rule = Settings { parent, tags: None, ..settings("rule") };
+    let rule = Settings {
+        parent,
+        tags: None,
+        ..settings("rule")
+    };
     world.cloud.plant(Rule::behaviour(), "rule", rule);
-    let parent = Some(world.cloud.plant(Store::behaviour(), "mine", settings("mine")));
-    let rule = Settings { parent, tags: None, ..settings("inside") };
+    let parent = Some(
+        world
+            .cloud
+            .plant(Store::behaviour(), "mine", settings("mine")),
+    );
+    let rule = Settings {
+        parent,
+        tags: None,
+        ..settings("inside")
+    };
     world.cloud.plant(Rule::behaviour(), "inside", rule);
     let report = world.down(&declaration).await.report();
     assert!(report.is_complete(), "{report:?}");
@@ -175,7 +213,10 @@ async fn only_what_holds_data_is_asked_for_a_final_snapshot() {
     world.up_well(&declaration).await;
     world.down_well(&declaration).await;
     let snapshots = world.cloud.look().snapshots.clone();
-    assert_eq!(snapshots, [("database".to_owned(), "last-of-all".to_owned())]);
+    assert_eq!(
+        snapshots,
+        [("database".to_owned(), "last-of-all".to_owned())]
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -187,7 +228,9 @@ async fn a_repeated_down_leaves_the_snapshot_of_the_first_but_asks_anew_whether(
         });
         world.up_well(&declaration).await;
         world.final_snapshot = Some("first".to_owned());
-        world.cloud.fault(&[Delete], "database", Refuse("Protected"));
+        world
+            .cloud
+            .fault(&[Delete], "database", Refuse("Protected"));
         assert!(!world.down(&declaration).await.is_complete());
         world.final_snapshot = second.map(str::to_owned);
         world.down_well(&declaration).await;
@@ -208,6 +251,9 @@ async fn nothing_is_left_out_of_a_report_that_says_all_is_gone() {
     state.records.get_mut(&at("gateway")).unwrap().kind = "fake/unknown".to_owned();
     world.disk.set(Some(state));
     let report = world.down(&declaration).await.report();
-    assert!(!report.is_complete(), "a kind nobody knows cannot be deleted");
+    assert!(
+        !report.is_complete(),
+        "a kind nobody knows cannot be deleted"
+    );
     assert_ne!(world.inventory(), BTreeMap::new());
 }

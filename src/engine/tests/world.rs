@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until, timeout};
 
-use super::cloud::{Cloud, Operation};
+use super::cloud::{Cloud, Inner, Object};
+use super::faults::Operation;
 use super::kinds::{self, Fake, Settings, Traits};
 use crate::engine::{
     Action, ApplyOptions, Context, Declaration, Event, Events, Graph, Plan, PlanError, PlanOptions,
@@ -16,7 +17,7 @@ use crate::engine::{
 use crate::resource::{
     Address, BoxFuture, Declared, Handle, Identity, NODE_TAG, Resolved, STACK_TAG, Scope, Tags,
 };
-use crate::state::{Journal, Lock, State, StateError, Store};
+use crate::state::{Journal, Lock, Record, State, StateError, Store};
 
 pub(super) const STACK: &str = "dev";
 
@@ -43,7 +44,10 @@ pub(super) struct Disk {
 
 impl Disk {
     pub(super) fn state(&self) -> Option<State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.state
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     pub(super) fn set(&self, state: Option<State>) {
@@ -61,7 +65,11 @@ impl Store for Disk {
             let power = &self.cloud.power;
             power.needed().await;
             let number = self.saves.fetch_add(1, Ordering::SeqCst);
-            let fault = self.faults.lock().unwrap_or_else(PoisonError::into_inner).remove(&number);
+            let fault = self
+                .faults
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .remove(&number);
             if fault.is_some() {
                 self.faults_met.fetch_add(1, Ordering::SeqCst);
             }
@@ -93,7 +101,12 @@ impl Store for Disk {
     }
 
     fn lock<'a>(&'a self, stack: &'a str, _: &'a str) -> BoxFuture<'a, Result<Lock, StateError>> {
-        Box::pin(async { Err(StateError::Locked { stack: stack.into(), owner: "nobody".into() }) })
+        Box::pin(async {
+            Err(StateError::Locked {
+                stack: stack.into(),
+                owner: "nobody".into(),
+            })
+        })
     }
 
     fn stacks(&self) -> BoxFuture<'_, Result<Vec<String>, StateError>> {
@@ -111,7 +124,9 @@ pub(super) enum Ended {
     /// The power failed.
     Crashed,
     /// Something could not be read, so nothing was written.
-    Blind(PlanError),
+    Blind(#[expect(dead_code, reason = "shown when a test fails")] PlanError),
+    /// The state could not be written.
+    Unsaved(#[expect(dead_code, reason = "shown when a test fails")] StateError),
     Finished(Report),
 }
 
@@ -174,12 +189,21 @@ impl World {
     }
 
     pub(super) fn state(&self) -> State {
-        self.disk.state().unwrap_or_else(|| State::new(STACK, "us-east-1"))
+        self.disk
+            .state()
+            .unwrap_or_else(|| State::new(STACK, "us-east-1"))
     }
 
     fn context(&self, events: Events) -> Context {
-        let scope = Scope { stack: STACK.to_owned(), ..Scope::default() };
-        Context { kinds: Arc::new(kinds::all(&self.cloud)), scope, events }
+        let scope = Scope {
+            stack: STACK.to_owned(),
+            ..Scope::default()
+        };
+        Context {
+            kinds: Arc::new(kinds::all(&self.cloud)),
+            scope,
+            events,
+        }
     }
 
     fn apply_options(&self) -> ApplyOptions {
@@ -192,7 +216,10 @@ impl World {
     }
 
     fn journal(&self) -> Arc<Journal> {
-        Arc::new(Journal::new(Arc::clone(&self.disk) as Arc<dyn Store>, self.state()))
+        Arc::new(Journal::new(
+            Arc::clone(&self.disk) as Arc<dyn Store>,
+            self.state(),
+        ))
     }
 
     /// Runs one process until it ends or the power fails. A day is more than any run may take.
@@ -215,7 +242,13 @@ impl World {
 
     pub(super) async fn try_plan(&self, declaration: &Declaration) -> Result<Plan, PlanError> {
         let context = self.context(Events::nowhere());
-        plan(&context, declaration, &self.state(), PlanOptions { adopt: self.adopt }).await
+        plan(
+            &context,
+            declaration,
+            &self.state(),
+            PlanOptions { adopt: self.adopt },
+        )
+        .await
     }
 
     /// What `orderctl up` does.
@@ -250,10 +283,13 @@ impl World {
             };
             let journal = self.journal();
             let settle = Duration::from_secs(60);
-            let options = TeardownOptions { apply: self.apply_options(), settle };
+            let options = TeardownOptions {
+                apply: self.apply_options(),
+                settle,
+            };
             match teardown(&context, declaration, &whole, &journal, options).await {
                 Ok(report) => Ended::Finished(report),
-                Err(error) => panic!("{error}"),
+                Err(error) => Ended::Unsaved(error),
             }
         };
         self.process(run).await.unwrap_or(Ended::Crashed)
@@ -286,10 +322,17 @@ impl World {
         let inner = self.cloud.look();
         let node = |arn: &String| {
             let id = arn.split(':').next().unwrap_or_default();
-            inner.objects.get(id).map_or("nothing".to_owned(), |object| object.node.clone())
+            inner
+                .objects
+                .get(id)
+                .map_or("nothing".to_owned(), |object| object.node.clone())
         };
         let mut inventory = BTreeMap::<_, Vec<_>>::new();
-        for object in inner.objects.values().filter(|object| !object.behaviour.shared) {
+        let objects = inner
+            .objects
+            .values()
+            .filter(|object| !object.behaviour.shared);
+        for object in objects.chain(self.recorded_ghosts(&inner)) {
             let mut spec = object.spec.clone();
             spec.parent = spec.parent.as_ref().map(node);
             spec.base = spec.base.iter().map(node).collect();
@@ -299,6 +342,16 @@ impl World {
         inventory
     }
 
+    /// What nobody can tell from something that is there, and that was found again as such.
+    fn recorded_ghosts<'a>(&self, inner: &'a Inner) -> impl Iterator<Item = &'a Object> {
+        let state = self.state();
+        inner.ghosts.values().filter(move |ghost| {
+            let outputs = |record: &Record| record.outputs.as_ref().map(|o| o["arn"].clone());
+            let records = state.records.values();
+            records.filter_map(outputs).any(|arn| arn == ghost.arn())
+        })
+    }
+
     /// Says that the state knows exactly what is there.
     pub(super) fn assert_consistent(&self) {
         let state = self.state();
@@ -306,11 +359,18 @@ impl World {
         for (address, record) in &state.records {
             assert_eq!(record.intent, None, "{address}");
             assert!(record.retired.is_empty(), "{address} has older instances");
-            let arn = record.outputs.as_ref().unwrap()["arn"].as_str().unwrap().to_owned();
+            let arn = record.outputs.as_ref().unwrap()["arn"]
+                .as_str()
+                .unwrap()
+                .to_owned();
             recorded.insert((address.to_string(), arn));
         }
         let inner = self.cloud.look();
-        let present = inner.objects.values().filter(|object| !object.behaviour.shared);
+        let present = inner
+            .objects
+            .values()
+            .filter(|object| !object.behaviour.shared);
+        let present = present.chain(self.recorded_ghosts(&inner));
         let present: BTreeSet<_> = present.map(|o| (o.node.clone(), o.arn())).collect();
         assert_eq!(recorded, present, "state and cloud");
     }
@@ -326,7 +386,11 @@ impl World {
     /// How many calls that could change something were sent.
     pub(super) fn writes(&self) -> usize {
         let inner = self.cloud.look();
-        inner.calls.iter().filter(|call| call.operation != Operation::Read).count()
+        inner
+            .calls
+            .iter()
+            .filter(|call| call.operation != Operation::Read)
+            .count()
     }
 
     /// When the calls to `node` were sent, and what they were answered.
@@ -352,7 +416,10 @@ impl World {
     /// Changes the only object of `node` behind everybody's back.
     pub(super) fn meddle(&self, node: &str, change: impl FnOnce(&mut super::cloud::Object)) {
         let mut inner = self.cloud.look();
-        let mut found = inner.objects.values_mut().filter(|object| object.node == node);
+        let mut found = inner
+            .objects
+            .values_mut()
+            .filter(|object| object.node == node);
         change(found.next().unwrap());
         assert!(found.next().is_none(), "two of {node}");
     }
@@ -419,6 +486,11 @@ pub(super) fn at(address: &str) -> Address {
 
 /// The actions of a plan, those of untouched nodes left out.
 pub(super) fn actions(plan: &Plan) -> Vec<(String, Action)> {
-    let nodes = plan.nodes.iter().filter(|node| node.action != Action::NoChange);
-    nodes.map(|node| (node.address.to_string(), node.action)).collect()
+    let nodes = plan
+        .nodes
+        .iter()
+        .filter(|node| node.action != Action::NoChange);
+    nodes
+        .map(|node| (node.address.to_string(), node.action))
+        .collect()
 }
