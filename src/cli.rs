@@ -24,6 +24,7 @@ pub struct Cli {
 
 /// Flags that every command takes.
 #[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Global options")]
 pub struct Globals {
     /// Which stack: the ending of all its names
     #[arg(long, global = true, value_name = "NAME")]
@@ -63,19 +64,14 @@ pub struct Globals {
     pub no_input: bool,
 }
 
+// The help of a command is the documentation of its arguments: one here would take its place.
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Bring the stack to what is declared
     Up(commands::up::UpArgs),
-    /// Show what `up` would do; writes nothing
     Plan(commands::plan::PlanArgs),
-    /// Delete the stack and prove that nothing is left
     Down(commands::down::DownArgs),
-    /// Print what the stack gives to its users
     Outputs(commands::outputs::OutputsArgs),
-    /// Write a commented orderctl.toml
     Init(commands::init::InitArgs),
-    /// Manage the local AWS
     #[command(subcommand)]
     Sandbox(commands::sandbox::SandboxCommand),
 }
@@ -98,13 +94,16 @@ pub fn main() -> ExitCode {
         color: globals.color,
         no_input: globals.no_input,
     });
-    start_log(globals.verbose);
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    start_log(globals.verbose, &printer);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
     let result = match runtime {
         Ok(runtime) => runtime.block_on(run(cli.command, &globals, &printer)),
         Err(error) => Err(CommandError::failed(format!("no runtime: {error}"))),
     };
     match result {
+        Ok(_) if printer.has_lost_data() => ExitCode::FAILURE,
         Ok(code) => code,
         Err(error) => {
             error.print(&printer);
@@ -129,7 +128,7 @@ async fn run(
 }
 
 /// Only our own events are logged: those of the SDK would show requests, and with them secrets.
-fn start_log(verbose: u8) {
+fn start_log(verbose: u8, printer: &Printer) {
     let level = match verbose {
         0 => return,
         1 => "orderctl=info",
@@ -138,6 +137,10 @@ fn start_log(verbose: u8) {
     };
     tracing_subscriber::fmt()
         .with_env_filter(EnvFilter::new(level))
-        .with_writer(std::io::stderr)
+        .with_ansi(printer.note_style().colour)
+        .with_writer({
+            let printer = printer.clone();
+            move || printer.log_writer()
+        })
         .init();
 }

@@ -1,4 +1,34 @@
 //! Stands up, watches, releases onto and tears down the order-API stack on AWS.
+//!
+//! # The map
+//!
+//! Data goes one way: `cli → commands → stack → engine → resource ← kinds → aws`, with
+//! `engine → state` and events from `engine` to `ui`.
+//!
+//! - [`cli`]: global flags and the list of commands; [`commands`]: one file per verb.
+//! - [`config`]: flags > environment > `orderctl.toml` > defaults, resolved and checked once.
+//! - [`stack`]: the declaration, which reads like the architecture diagram.
+//! - [`engine`]: graph, plan, apply, teardown. Names no AWS crate.
+//! - [`resource`]: what a kind is, typed references, the comparison of settings.
+//! - [`kinds`]: one file per kind of AWS resource, and the registry.
+//! - [`aws`]: clients, shared reads, error context.
+//! - [`state`]: the journal and cache of what exists.
+//! - [`sandbox`]: the local AWS.
+//! - [`ui`]: everything that is printed.
+//!
+//! # Glossary
+//!
+//! | word | meaning |
+//! |---|---|
+//! | kind | a type of AWS resource, `ec2/subnet` |
+//! | node | one resource of the declaration, with an *address*: `public-subnet-1` |
+//! | specification | the settings wanted of a node; *declared* with references, *resolved* without |
+//! | outputs | what AWS gave a node back: ids, ARNs, host names |
+//! | observe | read a node from AWS in the terms of its specification |
+//! | drift | a live value that differs from what was last applied |
+//! | intent | a call announced in the state before it is sent |
+//! | adopt | take over a resource that exists but is not recorded |
+//! | parked | the service at 0 tasks, while its repository holds no image |
 
 pub mod aws;
 pub mod cli;

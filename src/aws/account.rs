@@ -8,9 +8,15 @@ use crate::resource::Result;
 impl Aws {
     /// The account the credentials belong to (`sts:GetCallerIdentity`).
     pub async fn account_id(&self) -> Result<String> {
-        let identity =
-            self.sts.get_caller_identity().send().await.of("sts:GetCallerIdentity")?;
-        identity.account.ok_or_else(missing("sts:GetCallerIdentity", "Account"))
+        let identity = self
+            .sts
+            .get_caller_identity()
+            .send()
+            .await
+            .of("sts:GetCallerIdentity")?;
+        identity
+            .account
+            .ok_or_else(missing("sts:GetCallerIdentity", "Account"))
     }
 
     /// The region's Availability Zones by name, Local and Wavelength Zones left out
@@ -26,8 +32,9 @@ impl Aws {
             .await
             .of("ec2:DescribeAvailabilityZones")?;
         let zones = answer.availability_zones().iter();
-        let mut names: Vec<String> =
-            zones.filter_map(|zone| zone.zone_name().map(str::to_owned)).collect();
+        let mut names: Vec<String> = zones
+            .filter_map(|zone| zone.zone_name().map(str::to_owned))
+            .collect();
         names.sort();
         Ok(names)
     }

@@ -9,6 +9,7 @@ use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_smithy_runtime_api::client::interceptors::SharedInterceptor;
 use aws_smithy_types::retry::RetryConfig;
+use serde_json::Value;
 
 use super::observer::{CallCount, CallObserver};
 use super::reads::Reads;
@@ -64,6 +65,7 @@ pub struct Aws {
     /// WAF v2.
     pub wafv2: aws_sdk_wafv2::Client,
     pub(super) reads: Arc<Reads>,
+    pub(super) recorded: Arc<Vec<(String, Value)>>,
     calls: CallCount,
 }
 
@@ -128,6 +130,7 @@ impl Aws {
             tagging: client!(aws_sdk_resourcegroupstagging),
             wafv2: client!(aws_sdk_wafv2),
             reads: Arc::new(Reads::fresh()),
+            recorded: Arc::default(),
             calls,
         }
     }
@@ -138,6 +141,16 @@ impl Aws {
         Self {
             reads: Arc::new(Reads::shared()),
             ..self.clone()
+        }
+    }
+
+    /// The same clients, told the kind and the outputs of everything the state records, so that
+    /// resources that AWS reads by id alone can share one read.
+    #[must_use]
+    pub fn knowing(self, recorded: impl IntoIterator<Item = (String, Value)>) -> Self {
+        Self {
+            recorded: Arc::new(recorded.into_iter().collect()),
+            ..self
         }
     }
 

@@ -143,7 +143,13 @@ fn classify(code: Option<&str>, status: Option<u16>) -> Class {
         Class::Denied
     } else if code.contains("AlreadyExists")
         || code.contains("Duplicate")
-        || matches!(code, "ResourceExistsException" | "EntityAlreadyExists")
+        || matches!(
+            code,
+            "ResourceExistsException"
+                | "Resource.AlreadyAssociated"
+                | "InvalidSubnet.Conflict"
+                | "PriorityInUse"
+        )
     {
         Class::AlreadyExists
     } else if code.contains("NotFound")
@@ -181,6 +187,13 @@ mod tests {
                 Class::AlreadyExists,
             ),
             (Some("InvalidGroup.Duplicate"), 400, Class::AlreadyExists),
+            (
+                Some("Resource.AlreadyAssociated"),
+                400,
+                Class::AlreadyExists,
+            ),
+            (Some("InvalidSubnet.Conflict"), 400, Class::AlreadyExists),
+            (Some("PriorityInUse"), 400, Class::AlreadyExists),
             (Some("NoSuchEntity"), 404, Class::NotFound),
             (Some("AccessDeniedException"), 400, Class::Denied),
             (Some("InternalError"), 500, Class::Unclear),

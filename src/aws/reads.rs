@@ -60,6 +60,14 @@ impl Aws {
         }
     }
 
+    /// Gives one output of all recorded nodes of a kind, for kinds that read several resources with
+    /// one call; nothing unless reads are shared.
+    pub(crate) fn recorded(&self, kind: &str, field: &str) -> Vec<String> {
+        let of_kind = self.recorded.iter().filter(|(name, _)| name == kind);
+        let texts = of_kind.filter_map(|(_, outputs)| outputs.get(field)?.as_str());
+        texts.map(str::to_owned).collect()
+    }
+
     /// Reads the tags of `arn` for kinds whose Describe does not return them.
     ///
     /// With shared reads, one `tag:GetResources` over the stack serves all of them as long as it
@@ -92,6 +100,8 @@ impl Aws {
             .tagging
             .get_resources()
             .tag_filters(filter)
+            // The most there may be on a page; the default is half of it.
+            .resources_per_page(100)
             .into_paginator()
             .items()
             .send();

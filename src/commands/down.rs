@@ -10,12 +10,14 @@ use tokio::time::Instant;
 use super::session::{DONE, Local, Session};
 use super::{CommandError, interrupt};
 use crate::cli::Globals;
-use crate::engine::{self, ApplyOptions, TeardownOptions};
+use crate::engine::{self, ApplyOptions, TeardownOptions, Whole};
 use crate::state::Journal;
-use crate::ui::{Printer, plan_view, progress, report_view};
+use crate::ui::{Printer, plan_view, progress};
 
-/// Deletes the stack: shows what will go, asks, deletes against the dependencies, and looks again
-/// until nothing is left. Works from half a stack, and from one whose state is lost.
+/// Deletes the stack and proves that nothing is left.
+///
+/// Shows what will go, asks, deletes against the dependencies, and looks again until nothing is
+/// left. Works from half a stack, and from one whose state is lost.
 #[derive(Args, Debug)]
 pub struct DownArgs {
     /// Do not ask
@@ -46,17 +48,31 @@ pub async fn run(
     drop(context);
     follower.finish().await;
     let whole = whole?;
+    check_live_protection(&whole)?;
     if whole.nodes.is_empty() {
-        session.local.store.remove(session.local.suffix.as_str()).await?;
-        printer.note(&format!("There is nothing of stack `{}`.", session.local.suffix));
+        session
+            .local
+            .store
+            .remove(session.local.suffix.as_str())
+            .await?;
+        printer.note(format!(
+            "There is nothing of stack `{}`.",
+            session.local.suffix
+        ));
         return Ok(DONE);
     }
-    printer.note(&plan_view::render_removal(&whole, &printer.style()));
+    if globals.json {
+        printer.json_line(&plan_view::removal_to_json(&whole));
+    } else {
+        let text = plan_view::render_removal(&whole, &printer.note_style());
+        super::show_before_asking(&text, args.yes, printer);
+    }
     if !args.final_snapshot {
-        printer.warn("the database is deleted without a final snapshot (--final-snapshot keeps one)");
+        printer
+            .warn("the database is deleted without a final snapshot (--final-snapshot keeps one)");
     }
     let question = format!("Delete all of stack `{}`?", session.local.suffix);
-    if !args.yes && !printer.confirm_or_refuse(&question)? {
+    if !args.yes && !super::confirm(printer, &question).await? {
         return Err(CommandError::failed("not confirmed; nothing was deleted"));
     }
     let begun = Instant::now();
@@ -79,7 +95,7 @@ pub async fn run(
     follower.finish().await;
     let report = report?;
     let recorded = journal.read(|state| state.records.len());
-    printer.report(&report_view::render(&report, &printer.style(), recorded, begun.elapsed()));
+    super::show_report(&report, recorded, begun.elapsed(), printer);
     if report.stopped {
         return Err(CommandError::Reported(130));
     }
@@ -87,7 +103,10 @@ pub async fn run(
         return Err(CommandError::Reported(1));
     }
     journal.remove().await?;
-    printer.note(&format!("Nothing of stack `{}` is left.", session.local.suffix));
+    printer.note(format!(
+        "Nothing of stack `{}` is left.",
+        session.local.suffix
+    ));
     Ok(DONE)
 }
 
@@ -103,6 +122,27 @@ fn check_protection(session: &Session) -> Result<(), CommandError> {
     };
     let message = format!("stack `{}` is protected", session.local.suffix);
     Err(CommandError::failed(message).hint(hint))
+}
+
+/// Refuses while AWS itself would refuse to delete one of the resources: the instances of a
+/// protected cluster could go, and the cluster would then be left without any (field guide,
+/// section 6).
+fn check_live_protection(whole: &Whole) -> Result<(), CommandError> {
+    let protected: Vec<&str> = whole
+        .nodes
+        .iter()
+        .filter(|(_, (_, live))| {
+            live.as_ref()
+                .is_some_and(|live| live.spec["deletion_protection"] == true)
+        })
+        .map(|(address, _)| address.as_str())
+        .collect();
+    if protected.is_empty() {
+        return Ok(());
+    }
+    let message = format!("AWS protects {} from deletion", protected.join(", "));
+    Err(CommandError::failed(message)
+        .hint("run `orderctl up` with `protect = false` to lift it, then `orderctl down`"))
 }
 
 /// A name no earlier snapshot has (at most 255 characters; letters, digits and hyphens).

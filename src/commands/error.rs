@@ -30,12 +30,20 @@ pub enum CommandError {
 impl CommandError {
     /// A failure, exit code 1.
     pub fn failed(message: impl Into<String>) -> Self {
-        Self::Message { exit: 1, message: message.into(), hints: Vec::new() }
+        Self::Message {
+            exit: 1,
+            message: message.into(),
+            hints: Vec::new(),
+        }
     }
 
     /// A wrong use of the program, exit code 2.
     pub fn usage(message: impl Into<String>) -> Self {
-        Self::Message { exit: 2, message: message.into(), hints: Vec::new() }
+        Self::Message {
+            exit: 2,
+            message: message.into(),
+            hints: Vec::new(),
+        }
     }
 
     /// Adds what to do.
@@ -58,10 +66,14 @@ impl CommandError {
     /// Prints the failure.
     pub fn print(&self, printer: &Printer) {
         match self {
-            Self::Config(error) => printer.error_block(
-                &config::render(error, printer.style().colour, printer.width()),
-                error.message(),
-            ),
+            Self::Config(error) if printer.is_json() => {
+                printer.error(error.message(), &[error.help_text().to_owned()]);
+            }
+            Self::Config(error) => printer.block(&config::render(
+                error,
+                printer.note_style().colour,
+                printer.width(),
+            )),
             Self::Message { message, hints, .. } => printer.error(message, hints),
             Self::Reported(_) => {}
         }
@@ -123,13 +135,19 @@ impl From<PlanError> for CommandError {
             entry.0.push(address.to_string());
             entry.1 = error.advice().map(str::to_owned);
         }
-        let mut hints: Vec<String> =
-            by_text.values().filter_map(|(_, advice)| advice.clone()).collect();
+        let mut hints: Vec<String> = by_text
+            .values()
+            .filter_map(|(_, advice)| advice.clone())
+            .collect();
         hints.dedup();
         let lines = by_text
             .iter()
             .map(|(text, (nodes, _))| format!("\n  {text}\n    needed for {}", nodes.join(", ")));
         let message = format!("the stack could not be read:{}", lines.collect::<String>());
-        Self::Message { exit: 1, message, hints }
+        Self::Message {
+            exit: 1,
+            message,
+            hints,
+        }
     }
 }

@@ -10,7 +10,10 @@ pub(super) fn listen(printer: &Printer) -> Stop {
     let (sender, stop) = Stop::pair();
     let printer = printer.clone();
     tokio::spawn(async move {
-        let signals = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()));
+        let signals = (
+            signal(SignalKind::interrupt()),
+            signal(SignalKind::terminate()),
+        );
         let (Ok(mut interrupt), Ok(mut terminate)) = signals else {
             return std::future::pending().await;
         };
@@ -25,7 +28,8 @@ pub(super) fn listen(printer: &Printer) -> Stop {
                 // Everything that was sent is announced in the state; the next run goes on.
                 std::process::exit(130);
             }
-            printer.warn("stopping: calls in flight are finished and saved; once more to leave now");
+            printer
+                .warn("stopping: calls in flight are finished and saved; once more to leave now");
             sender.send_replace(true);
         }
     });

@@ -12,7 +12,9 @@ use crate::stack::OUTPUT_NAMES;
 use crate::state::State;
 use crate::ui::{Printer, table};
 
-/// Prints what the stack gives to its users, as of the last `up`. Asks no AWS.
+/// Prints what the stack gives to its users.
+///
+/// It is what the last `up` has recorded; AWS is not asked.
 #[derive(Args, Debug)]
 pub struct OutputsArgs {
     /// Print the value of this one alone
@@ -42,7 +44,10 @@ pub async fn run(
     printer: &Printer,
 ) -> Result<ExitCode, CommandError> {
     let local = Local::open(globals).await?;
-    let state = local.state().await?.filter(|state| !state.outputs.is_empty());
+    let state = local
+        .state()
+        .await?
+        .filter(|state| !state.outputs.is_empty());
     let Some(state) = state else {
         let place = local.store.place(local.suffix.as_str());
         let message = format!("stack `{}` has no outputs ({place})", local.suffix);
@@ -54,20 +59,24 @@ pub async fn run(
         };
         match globals.json || args.format == Some(Format::Json) {
             true => printer.json_line(value),
-            false => printer.data(&text(value)),
+            false => printer.data(text(value)),
         }
         return Ok(DONE);
     }
-    let default = if globals.json { Format::Json } else { Format::Table };
+    let default = if globals.json {
+        Format::Json
+    } else {
+        Format::Table
+    };
     print(&state, args.format.unwrap_or(default), printer);
     Ok(DONE)
 }
 
 fn unknown(name: &str) -> CommandError {
     let error = CommandError::usage(format!("there is no output `{name}`"));
-    let close = OUTPUT_NAMES.iter().max_by(|a, b| {
-        strsim::jaro_winkler(a, name).total_cmp(&strsim::jaro_winkler(b, name))
-    });
+    let close = OUTPUT_NAMES
+        .iter()
+        .max_by(|a, b| strsim::jaro_winkler(a, name).total_cmp(&strsim::jaro_winkler(b, name)));
     match close.filter(|close| strsim::jaro_winkler(close, name) > 0.8) {
         Some(close) => error.hint(format!("did you mean `{close}`?")),
         None => error.hint(format!("the outputs are {}", OUTPUT_NAMES.join(", "))),
@@ -83,19 +92,21 @@ pub(super) fn print(state: &State, format: Format, printer: &Printer) {
         Format::Json => printer.json_line(&Value::Object(known.collect::<Map<_, _>>())),
         Format::Table => {
             let rows: Vec<_> = known.map(|(name, value)| (name, text(&value))).collect();
-            printer.data(&table::two_columns(&rows, &printer.stdout_style()));
+            printer.data(table::two_columns(&rows, &printer.style()));
         }
         Format::Env => known.for_each(|(name, value)| {
-            printer.data(&format!("{}={}", shout(&name), text(&value)));
+            printer.data(format!("{}={}", shout(&name), text(&value)));
         }),
         Format::Github => known.for_each(|(name, value)| {
-            printer.data(&format!("{name}={}", text(&value)));
+            printer.data(format!("{name}={}", text(&value)));
         }),
     }
 }
 
 fn text(value: &Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+    value
+        .as_str()
+        .map_or_else(|| value.to_string(), str::to_owned)
 }
 
 /// `albDnsName` as `ALB_DNS_NAME`.

@@ -10,8 +10,9 @@ use crate::cli::Globals;
 use crate::engine::{self, PlanOptions};
 use crate::ui::{Printer, plan_view, progress};
 
-/// Shows what `up` would do. Reads the cloud and writes nothing, not even a lock, so it can run at
-/// any time.
+/// Shows what `up` would do; writes nothing.
+///
+/// It reads the cloud and takes not even a lock, so it can run at any time, also during an `up`.
 #[derive(Args, Debug)]
 pub struct PlanArgs {
     /// Exit with 4 if there is anything to do
@@ -43,7 +44,11 @@ pub async fn run(
     if globals.json {
         printer.json_line(&plan_view::to_json(&plan));
     } else {
-        printer.data(&plan_view::render(&plan, &printer.stdout_style(), args.show_unchanged));
+        printer.data(plan_view::render(
+            &plan,
+            &printer.style(),
+            args.show_unchanged,
+        ));
     }
     tracing::info!(
         reads = session.aws.calls().reads(),

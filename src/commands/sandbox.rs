@@ -18,13 +18,20 @@ use crate::ui::{Printer, table};
 /// port, keeps everything in memory, and goes on running between commands until it is stopped.
 #[derive(Debug, Subcommand)]
 pub enum SandboxCommand {
-    /// Install it if need be, and start it
+    /// Starts the local AWS; the first time, installs it.
+    ///
+    /// It is moto, in a version pinned by orderctl, under a layer of orderctl's own; it is installed
+    /// into the user's cache directory, or into ORDERCTL_SANDBOX_DIR, which takes Python 3.10 or
+    /// newer and about 30 seconds. It listens on a free loopback port, and runs until it is stopped.
+    /// `--sandbox` starts it too.
     Start,
-    /// Stop it; everything in it is gone then
+    /// Stops the local AWS; everything in it is gone then.
     Stop,
-    /// Say whether and where it runs
+    /// Says whether and where the local AWS runs; exits with 1 if it does not.
     Status,
-    /// Print exports that point the AWS CLI and any SDK at it
+    /// Prints exports that point the AWS CLI and any SDK at the local AWS.
+    ///
+    /// For a shell: eval "$(orderctl sandbox env)". Starts the local AWS if it is not running.
     Env,
 }
 
@@ -44,7 +51,9 @@ pub async fn run(
         }
         SandboxCommand::Stop => {
             match sandbox::stop(&dirs, &notices).await? {
-                Some(stopped) => printer.note(format!("stopped the local AWS at {}", stopped.endpoint)),
+                Some(stopped) => {
+                    printer.note(format!("stopped the local AWS at {}", stopped.endpoint))
+                }
                 None => printer.note("the local AWS is not running"),
             }
             Ok(DONE)

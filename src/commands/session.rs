@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::CommandError;
 use crate::aws::{Aws, Connection};
@@ -12,7 +12,7 @@ use crate::cli::Globals;
 use crate::config::{self, Environment, Overrides, Settings, Suffix};
 use crate::engine::{Context, Declaration, Events};
 use crate::kinds::{ecr, registry};
-use crate::resource::{Address, Scope};
+use crate::resource::Scope;
 use crate::sandbox::{self, SandboxDirs};
 use crate::stack::{self, Facts};
 use crate::state::{self, State, Store};
@@ -38,7 +38,11 @@ impl Local {
             Some(suffix) => suffix.clone(),
             None => only_stack(store.as_ref()).await?,
         };
-        Ok(Self { settings, suffix, store })
+        Ok(Self {
+            settings,
+            suffix,
+            store,
+        })
     }
 
     pub(super) async fn state(&self) -> Result<Option<State>, CommandError> {
@@ -51,7 +55,10 @@ impl Local {
                 "stack `{}` lives in {}, and this command is for {ours}",
                 self.suffix, state.region
             ))
-            .hint(format!("give --region {}, or choose another suffix", state.region)));
+            .hint(format!(
+                "give --region {}, or choose another suffix",
+                state.region
+            )));
         }
         Ok(state)
     }
@@ -73,12 +80,17 @@ async fn only_stack(store: &dyn Store) -> Result<Suffix, CommandError> {
     let stacks = store.stacks().await?;
     match stacks.as_slice() {
         [only] => only.parse().map_err(|_| {
-            CommandError::usage(format!("the only state is that of `{only}`, which is no suffix"))
+            CommandError::usage(format!(
+                "the only state is that of `{only}`, which is no suffix"
+            ))
         }),
         [] => Err(CommandError::usage("which stack?")
             .hint("give --suffix NAME, set ORDERCTL_SUFFIX, or write it into orderctl.toml")),
-        several => Err(CommandError::usage(format!("which stack? There are {}", several.join(", ")))
-            .hint("give --suffix NAME")),
+        several => Err(CommandError::usage(format!(
+            "which stack? There are {}",
+            several.join(", ")
+        ))
+        .hint("give --suffix NAME")),
     }
 }
 
@@ -110,7 +122,11 @@ impl Session {
         let account = aws.account_id().await?;
         let region = local.settings.config.region.clone();
         let state = state.unwrap_or_else(|| State::new(local.suffix.as_str(), region));
-        if let Some(recorded) = state.account.as_ref().filter(|recorded| **recorded != account) {
+        if let Some(recorded) = state
+            .account
+            .as_ref()
+            .filter(|recorded| **recorded != account)
+        {
             return Err(CommandError::failed(format!(
                 "stack `{}` lives in account {recorded}, and these credentials are for {account}",
                 local.suffix
@@ -118,20 +134,42 @@ impl Session {
             .hint("use the other account's credentials, or another suffix or --state"));
         }
         let zones = zones(&local.settings, &state, &aws).await?;
-        let has_image = has_image(&state, &aws).await?;
-        let facts = Facts { account: account.clone(), availability_zones: zones, has_image };
-        Ok(Self { local, state, aws, account, settle, facts })
+        let repository = stack::repository_name(&local.suffix);
+        let has_image = ecr::has_images(&aws, &repository).await?;
+        let facts = Facts {
+            account: account.clone(),
+            availability_zones: zones,
+            has_image,
+        };
+        Ok(Self {
+            local,
+            state,
+            aws,
+            account,
+            settle,
+            facts,
+        })
     }
 
     /// The declared stack.
     pub(super) fn declaration(&self) -> Result<Declaration, CommandError> {
-        Ok(stack::declare(&self.local.suffix, &self.local.settings.config, &self.facts)?)
+        Ok(stack::declare(
+            &self.local.suffix,
+            &self.local.settings.config,
+            &self.facts,
+        )?)
     }
 
     /// The engine's context; with `shared` reads for a look at the whole stack.
     pub(super) fn context(&self, shared: bool, events: Events) -> Context {
-        let aws =
-            if shared { Arc::new(self.aws.with_shared_reads()) } else { Arc::clone(&self.aws) };
+        let aws = if shared {
+            let recorded = self.state.records.values();
+            let recorded =
+                recorded.filter_map(|record| Some((record.kind.clone(), record.outputs.clone()?)));
+            Arc::new(self.aws.with_shared_reads().knowing(recorded))
+        } else {
+            Arc::clone(&self.aws)
+        };
         Context {
             kinds: Arc::new(registry(&aws)),
             scope: Scope {
@@ -153,7 +191,9 @@ impl Session {
     pub(super) fn enter_facts(&self, state: &mut State) {
         state.account = Some(self.account.clone());
         state.protect = self.local.settings.config.protect;
-        state.choices.insert(ZONES.to_owned(), json!(self.facts.availability_zones));
+        state
+            .choices
+            .insert(ZONES.to_owned(), json!(self.facts.availability_zones));
     }
 }
 
@@ -183,15 +223,17 @@ async fn connection(
 }
 
 /// The zones of the configuration, else those chosen before, else the region's first three.
-async fn zones(
-    settings: &Settings,
-    state: &State,
-    aws: &Aws,
-) -> Result<[String; 3], CommandError> {
-    let chosen: Option<[String; 3]> =
-        state.choices.get(ZONES).and_then(|zones| serde_json::from_value(zones.clone()).ok());
-    let declared: Option<[String; 3]> =
-        settings.config.network.azs.clone().and_then(|zones| zones.try_into().ok());
+async fn zones(settings: &Settings, state: &State, aws: &Aws) -> Result<[String; 3], CommandError> {
+    let chosen: Option<[String; 3]> = state
+        .choices
+        .get(ZONES)
+        .and_then(|zones| serde_json::from_value(zones.clone()).ok());
+    let declared: Option<[String; 3]> = settings
+        .config
+        .network
+        .azs
+        .clone()
+        .and_then(|zones| zones.try_into().ok());
     match (declared, chosen) {
         (Some(declared), Some(chosen)) if declared == chosen => return Ok(chosen),
         (None, Some(chosen)) => return Ok(chosen),
@@ -209,23 +251,16 @@ async fn zones(
     let offered = aws.availability_zones().await?;
     let count = offered.len();
     let region = &settings.config.region;
-    offered.into_iter().take(3).collect::<Vec<_>>().try_into().map_err(|_| {
-        let message = format!("region {region} offers this account {count} Availability Zones");
-        let help = "the stack needs three; choose another region, for example us-east-1";
-        settings.error_at("region", message, help).into()
-    })
-}
-
-async fn has_image(state: &State, aws: &Aws) -> Result<bool, CommandError> {
-    let repository = Address::new("repository").ok().and_then(|at| state.records.get(&at));
-    let name = repository
-        .and_then(|record| record.outputs.as_ref())
-        .and_then(|outputs| outputs.get("name"))
-        .and_then(Value::as_str);
-    match name {
-        Some(name) => Ok(ecr::has_images(aws, name).await?),
-        None => Ok(false),
-    }
+    offered
+        .into_iter()
+        .take(3)
+        .collect::<Vec<_>>()
+        .try_into()
+        .map_err(|_| {
+            let message = format!("region {region} offers this account {count} Availability Zones");
+            let help = "the stack needs three; choose another region, for example us-east-1";
+            settings.error_at("region", message, help).into()
+        })
 }
 
 /// The exit code for a command that did what it was asked to.

@@ -11,13 +11,16 @@ use tokio::time::Instant;
 use super::session::{DONE, Local, Session};
 use super::{CommandError, interrupt, outputs};
 use crate::cli::Globals;
+use crate::config::{Config, Tls};
 use crate::engine::{self, ApplyOptions, Declaration, Plan, PlanOptions, Report};
 use crate::resource::resolve;
 use crate::state::{Journal, State};
-use crate::ui::{Printer, plan_view, progress, report_view};
+use crate::ui::{Printer, plan_view, progress};
 
-/// Brings the stack to what is declared: shows the plan, asks, and makes, changes and deletes what
-/// it takes. After any interruption the same command goes on where it was.
+/// Brings the stack to what is declared.
+///
+/// Shows the plan, asks, and makes, changes and deletes what it takes. After any interruption the
+/// same command goes on where it was.
 #[derive(Args, Debug)]
 pub struct UpArgs {
     /// Do not ask
@@ -46,16 +49,19 @@ pub async fn run(
     let declaration = session.declaration()?;
     let plan = make_plan(&session, &declaration, args.adopt, printer).await?;
     if !plan.is_empty() {
-        show(&plan, globals, printer);
+        show(&plan, args.yes, globals, printer);
     }
     check(&plan, &args)?;
-    if !plan.is_empty() && !args.yes && !printer.confirm_or_refuse("Apply this plan?")? {
+    if !plan.is_empty() && !args.yes && !super::confirm(printer, "Apply this plan?").await? {
         return Err(CommandError::failed("not confirmed; nothing was changed"));
     }
     let mut state = session.state.clone();
     session.enter_facts(&mut state);
     let begun = Instant::now();
-    let journal = Arc::new(Journal::new(Arc::clone(&session.local.store), state.clone()));
+    let journal = Arc::new(Journal::new(
+        Arc::clone(&session.local.store),
+        state.clone(),
+    ));
     if state != session.state {
         journal.write(|_| {}).await?;
     }
@@ -87,25 +93,28 @@ async fn make_plan(
 ) -> Result<Plan, CommandError> {
     let (events, follower) = progress::follow(printer, Some(declaration.nodes.len()));
     let context = session.context(true, events);
-    let plan =
-        engine::plan(&context, declaration, &session.state, PlanOptions { adopt }).await;
+    let plan = engine::plan(&context, declaration, &session.state, PlanOptions { adopt }).await;
     drop(context);
     follower.finish().await;
     Ok(plan?)
 }
 
-fn show(plan: &Plan, globals: &Globals, printer: &Printer) {
+fn show(plan: &Plan, yes: bool, globals: &Globals, printer: &Printer) {
     if globals.json {
         printer.json_line(&plan_view::to_json(plan));
     } else {
-        printer.note(&plan_view::render(plan, &printer.style(), false));
+        let text = plan_view::render(plan, &printer.note_style(), false);
+        super::show_before_asking(&text, yes, printer);
     }
 }
 
 /// The error for resources that have our names but are not ours (law 3).
 pub(super) fn foreign(plan: &Plan) -> CommandError {
-    let names: Vec<String> =
-        plan.foreign.iter().map(|node| format!("{} {}", node.kind, node.address)).collect();
+    let names: Vec<String> = plan
+        .foreign
+        .iter()
+        .map(|node| format!("{} {}", node.kind, node.address))
+        .collect();
     CommandError::failed(format!(
         "these exist and do not carry this stack's tags: {}",
         names.join(", ")
@@ -128,12 +137,30 @@ fn check(plan: &Plan, args: &UpArgs) -> Result<(), CommandError> {
     if losing.is_empty() {
         return Ok(());
     }
-    let flags: Vec<String> = losing.iter().map(|name| format!("--allow-replace {name}")).collect();
+    let flags: Vec<String> = losing
+        .iter()
+        .map(|name| format!("--allow-replace {name}"))
+        .collect();
     Err(CommandError::failed(format!(
         "this plan deletes data: {} would be deleted and made anew, empty",
         losing.join(", ")
     ))
     .hint(format!("if the data may go, add {}", flags.join(" "))))
+}
+
+/// Says what a browser would, before anybody relies on the connection.
+fn say_about_tls(config: &Config, printer: &Printer) {
+    let edge = &config.edge;
+    if edge.tls == Tls::Off {
+        printer.warn(
+            "edge.tls is off: requests, and whatever they carry, cross the internet unencrypted",
+        );
+    } else if edge.certificate_arn.is_none() && edge.domain.is_none() {
+        printer.note(
+            "\nThe certificate is self-signed, so clients will not trust it. Set edge.certificate_arn, or edge.domain\n\
+             with edge.zone_id, for one that they do.",
+        );
+    }
 }
 
 /// Resolves the declared outputs with what is known now; what is not known is left out.
@@ -146,12 +173,17 @@ async fn save_outputs(journal: &Journal, declaration: &Declaration) -> Result<()
             });
             (!resolution.incomplete).then_some((name.to_owned(), resolution.spec))
         };
-        let resolved: std::collections::BTreeMap<String, Value> =
-            declaration.outputs.keys().filter_map(|name| known(name)).collect();
+        let resolved: std::collections::BTreeMap<String, Value> = declaration
+            .outputs
+            .keys()
+            .filter_map(|name| known(name))
+            .collect();
         (state.outputs != resolved).then_some(resolved)
     });
     if let Some(resolved) = resolved {
-        journal.write(|state: &mut State| state.outputs = resolved).await?;
+        journal
+            .write(|state: &mut State| state.outputs = resolved)
+            .await?;
     }
     Ok(())
 }
@@ -170,7 +202,7 @@ fn finish(
         printer.note("No changes: the stack is as declared.");
     } else {
         let recorded = state.records.len();
-        printer.report(&report_view::render(report, &printer.style(), recorded, begun.elapsed()));
+        super::show_report(report, recorded, begun.elapsed(), printer);
     }
     if report.stopped {
         return Err(CommandError::Reported(130));
@@ -178,10 +210,15 @@ fn finish(
     if !report.is_complete() {
         return Err(CommandError::Reported(1));
     }
-    let format = if globals.json { outputs::Format::Json } else { outputs::Format::Table };
+    let format = if globals.json {
+        outputs::Format::Json
+    } else {
+        outputs::Format::Table
+    };
     outputs::print(&state, format, printer);
+    say_about_tls(&session.local.settings.config, printer);
     if session.is_parked() {
-        printer.note(&format!(
+        printer.note(format!(
             "\nThe repository holds no image yet, so the service is parked at 0 tasks and its scaling is suspended.\n\
              Push an image as {}:{}, then run `orderctl up` again.",
             state.outputs.get("ecrRepositoryUrl").and_then(Value::as_str).unwrap_or_default(),

@@ -51,7 +51,7 @@ pub(super) struct Problem {
 
 impl Problem {
     /// Returns where in the file the offender begins.
-    pub fn start(&self) -> usize {
+    pub(super) fn start(&self) -> usize {
         self.labels.first().map_or(0, |(span, _)| span.start)
     }
 }

@@ -125,8 +125,8 @@ pub struct Settings {
     pub suffix: Option<Suffix>,
     /// The AWS profile, if anybody named one.
     pub profile: Option<String>,
-    /// Where state is kept, a directory or `s3://bucket/prefix`, if anybody said so. A directory
-    /// is as it was written; a relative one is meant from the working directory.
+    /// The directory that holds the states, if anybody named one, as it was written; a relative one
+    /// is meant from the working directory.
     pub state: Option<String>,
     /// Where `config.region` came from.
     pub region_from: Origin,

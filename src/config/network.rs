@@ -8,9 +8,9 @@ use ipnet::Ipv4Net;
 use serde::Serialize;
 
 /// Holds the widest VPC AWS creates: a /16 with 65 536 addresses.
-pub const WIDEST_PREFIX: u8 = 16;
+pub(super) const WIDEST_PREFIX: u8 = 16;
 /// Holds the narrowest VPC that still has room for the six subnets.
-pub const NARROWEST_PREFIX: u8 = 21;
+pub(super) const NARROWEST_PREFIX: u8 = 21;
 /// Holds the narrowest subnet a load balancer takes, with eight free addresses of its 32.
 const NARROWEST_PUBLIC_PREFIX: u8 = 27;
 
@@ -84,7 +84,7 @@ impl Network {
 
 /// Tells why a VPC cannot have a CIDR.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum CidrFault {
+pub(super) enum CidrFault {
     /// Bits after the prefix are set; the block that was probably meant goes with it.
     HostBits(Ipv4Net),
     /// Wider than /16: AWS refuses it.
@@ -112,7 +112,7 @@ impl fmt::Display for CidrFault {
 ///
 /// # Errors
 /// Host bits, wider than /16, narrower than /21, or a range AWS refuses for a VPC.
-pub fn check_vpc_cidr(cidr: Ipv4Net) -> Result<(), CidrFault> {
+pub(super) fn check_vpc_cidr(cidr: Ipv4Net) -> Result<(), CidrFault> {
     if cidr.prefix_len() < WIDEST_PREFIX {
         return Err(CidrFault::TooWide);
     }

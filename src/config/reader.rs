@@ -52,7 +52,7 @@ pub(super) struct Section<'d, 'n> {
 
 impl<'d, 'n> Section<'d, 'n> {
     /// Begins with the document's top level.
-    pub fn root(table: &'d DeTable<'d>, notes: &'n RefCell<Notes>) -> Self {
+    pub(super) fn root(table: &'d DeTable<'d>, notes: &'n RefCell<Notes>) -> Self {
         Section {
             name: "",
             table: Some(table),
@@ -75,7 +75,7 @@ impl<'d, 'n> Section<'d, 'n> {
     }
 
     /// Reads a key if it is there; a value that `read` refuses is noted and taken as absent.
-    pub fn get<T>(
+    pub(super) fn get<T>(
         &mut self,
         key: &'static str,
         read: impl FnOnce(&'d Spanned<DeValue<'d>>) -> Result<T, Fault>,
@@ -100,7 +100,7 @@ impl<'d, 'n> Section<'d, 'n> {
     }
 
     /// Reads a key into its place; without the key the place keeps its default.
-    pub fn set<T>(
+    pub(super) fn set<T>(
         &mut self,
         key: &'static str,
         place: &mut T,
@@ -112,7 +112,7 @@ impl<'d, 'n> Section<'d, 'n> {
     }
 
     /// Opens a table below this one; `name` is its full name.
-    pub fn section(&mut self, key: &'static str, name: &'static str) -> Section<'d, 'n> {
+    pub(super) fn section(&mut self, key: &'static str, name: &'static str) -> Section<'d, 'n> {
         let table = self.find(key).and_then(|value| match value.get_ref() {
             DeValue::Table(table) => Some(table),
             other => {
@@ -134,7 +134,7 @@ impl<'d, 'n> Section<'d, 'n> {
 
     /// Reads a table whose keys are the user's own. Faults of `check_key` are placed on the key,
     /// those of `read` on the value. The table's place is that of its first key.
-    pub fn entries<T>(
+    pub(super) fn entries<T>(
         &mut self,
         key: &'static str,
         name: &'static str,
@@ -172,7 +172,7 @@ impl<'d, 'n> Section<'d, 'n> {
     }
 
     /// Ends the table: every key that nobody asked for is a problem.
-    pub fn finish(self) {
+    pub(super) fn finish(self) {
         let known = |key: &str| self.asked.contains(&key);
         let unknown = self
             .table

@@ -389,22 +389,13 @@ pub(super) fn profile(text: &str) -> Result<(), Fault> {
     ))
 }
 
-/// Accepts a directory or `s3://bucket/prefix`.
+/// Accepts a directory.
 pub(super) fn state(text: &str) -> Result<(), Fault> {
-    let good = match text.split_once("://") {
-        Some(("s3", rest)) => {
-            let bucket = rest.split('/').next().unwrap_or_default();
-            (3..=63).contains(&bucket.len())
-                && all(bucket, |c| lower_or_digit(c) || c == '-' || c == '.')
-        }
-        Some(_) => false,
-        None => !text.trim().is_empty(),
-    };
-    if good {
+    if !text.trim().is_empty() && !text.contains("://") {
         return Ok(());
     }
     Err(fault(
         format!("is {text:?}, which is no place for state"),
-        "write a directory, for example \"state\", or \"s3://bucket/prefix\"",
+        "write a directory, for example \"state\"",
     ))
 }

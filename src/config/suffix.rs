@@ -12,7 +12,7 @@ pub const RULE: &str = "lower-case letters a-z and digits, in words joined by si
                         1 to 20 characters in all; for example `dev` or `prod-eu`";
 
 /// Holds the longest suffix in characters: `order-green-` plus 20 is AWS's limit of 32.
-pub const MAX_LENGTH: usize = 20;
+pub(super) const MAX_LENGTH: usize = 20;
 
 /// Names one stack; always matches `^[a-z0-9]+(-[a-z0-9]+)*$` and has 1 to 20 characters.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

@@ -132,7 +132,7 @@ fn every_key_arrives() {
         suffix = "prod-eu"
         region = "eu-west-1"
         profile = "work"
-        state = "s3://my-bucket/orderctl"
+        state = "../states"
         protect = true
         [tags]
         CostCenter = "47 11"
@@ -248,7 +248,7 @@ fn every_key_arrives() {
         Some("prod-eu")
     );
     assert_eq!(settings.profile.as_deref(), Some("work"));
-    assert_eq!(settings.state.as_deref(), Some("s3://my-bucket/orderctl"));
+    assert_eq!(settings.state.as_deref(), Some("../states"));
     assert_eq!(settings.region_from, Origin::File);
 }
 

@@ -95,7 +95,7 @@ impl Events {
         Self(None)
     }
 
-    pub(super) fn send(&self, event: Event) {
+    pub(crate) fn send(&self, event: Event) {
         if let Some(sender) = &self.0 {
             // Nobody listening any more is no reason to stop working.
             let _unheard = sender.send(event);

@@ -26,7 +26,11 @@ pub struct Node {
 impl Node {
     /// The nodes that must outlive this one.
     pub fn dependencies(&self) -> BTreeSet<Address> {
-        self.edges.keys().filter(|to| !self.follows.contains(*to)).cloned().collect()
+        self.edges
+            .keys()
+            .filter(|to| !self.follows.contains(*to))
+            .cloned()
+            .collect()
     }
 }
 
@@ -92,7 +96,8 @@ impl Graph {
 
     fn insert(&mut self, address: &Address, kind: &'static str, spec: Value) {
         if self.nodes.iter().any(|node| node.address == *address) {
-            self.problem.get_or_insert(GraphError::Twice(address.clone()));
+            self.problem
+                .get_or_insert(GraphError::Twice(address.clone()));
             return;
         }
         let mut edges = BTreeMap::new();
@@ -100,12 +105,24 @@ impl Graph {
             let wait = edges.entry(reference.address).or_insert(reference.wait);
             *wait = (*wait).max(reference.wait);
         }
-        if let Some(to) = edges.keys().find(|to| !self.nodes.iter().any(|n| n.address == **to)) {
-            let problem = GraphError::Dangling { node: address.clone(), to: to.clone() };
+        if let Some(to) = edges
+            .keys()
+            .find(|to| !self.nodes.iter().any(|n| n.address == **to))
+        {
+            let problem = GraphError::Dangling {
+                node: address.clone(),
+                to: to.clone(),
+            };
             self.problem.get_or_insert(problem);
         }
         let follows = BTreeSet::new();
-        self.nodes.push(Node { address: address.clone(), kind, spec, edges, follows });
+        self.nodes.push(Node {
+            address: address.clone(),
+            kind,
+            spec,
+            edges,
+            follows,
+        });
     }
 
     /// Makes `node` wait until `first` exists, where no data flows between them. The handle's
@@ -114,7 +131,10 @@ impl Graph {
         let Some(found) = self.nodes.iter_mut().find(|n| n.address == *node.address()) else {
             return;
         };
-        let wait = found.edges.entry(first.address().clone()).or_insert(first.wait());
+        let wait = found
+            .edges
+            .entry(first.address().clone())
+            .or_insert(first.wait());
         *wait = (*wait).max(first.wait());
     }
 
@@ -138,7 +158,10 @@ impl Graph {
     pub fn finish(self) -> Result<Declaration, GraphError> {
         match self.problem {
             Some(problem) => Err(problem),
-            None => Ok(Declaration { nodes: self.nodes, outputs: self.outputs }),
+            None => Ok(Declaration {
+                nodes: self.nodes,
+                outputs: self.outputs,
+            }),
         }
     }
 }

@@ -45,7 +45,10 @@ pub struct Context {
 
 impl Context {
     fn scope_of(&self, address: &Address) -> Scope {
-        Scope { node: address.to_string(), ..self.scope.clone() }
+        Scope {
+            node: address.to_string(),
+            ..self.scope.clone()
+        }
     }
 
     fn kind(&self, name: &str) -> Option<&Arc<dyn AnyKind>> {

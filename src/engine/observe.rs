@@ -37,15 +37,24 @@ pub(super) struct Look {
 
 impl Look {
     pub(super) async fn run(&self, kinds: &Kinds) -> Result<Option<AnyLive>> {
-        let kind = kinds.get(self.kind).ok_or_else(|| unknown_kind(self.kind))?;
-        let last = self.last.as_ref().map(|(outputs, spec)| LastJson { outputs, spec });
+        let kind = kinds
+            .get(self.kind)
+            .ok_or_else(|| unknown_kind(self.kind))?;
+        let last = self
+            .last
+            .as_ref()
+            .map(|(outputs, spec)| LastJson { outputs, spec });
         kind.observe(&self.scope, &self.want, last).await
     }
 }
 
 pub(super) fn unknown_kind(kind: &str) -> Error {
-    Error::new(kind, Class::Refused, "this orderctl does not know this kind")
-        .with_advice("use the version of orderctl that wrote the state")
+    Error::new(
+        kind,
+        Class::Refused,
+        "this orderctl does not know this kind",
+    )
+    .with_advice("use the version of orderctl that wrote the state")
 }
 
 /// Reads all nodes of the declaration. Nodes whose references are known, from the state or from
@@ -56,26 +65,30 @@ pub(super) async fn observe_all(
     state: &State,
 ) -> Observations {
     let mut found = Observations::default();
-    // Nodes read while some of their settings were unknown; read again once all are known, because
-    // kinds compare with what is wanted.
-    let mut provisional: HashMap<Address, bool> = HashMap::new();
+    // What each node was last looked for with. One that was looked for while some settings were
+    // unknown is looked for again when more are known: kinds compare with what is wanted, and a
+    // name may be unique only inside a parent.
+    let mut looked: HashMap<Address, (Value, bool)> = HashMap::new();
     loop {
         let mut wave = Vec::new();
         for node in &declaration.nodes {
-            if found.errors.contains_key(&node.address)
-                || provisional.get(&node.address) == Some(&false)
-            {
+            let earlier = looked.get(&node.address);
+            let is_settled = earlier.is_some_and(|(_, incomplete)| !incomplete);
+            if found.errors.contains_key(&node.address) || is_settled {
                 continue;
             }
             let resolution = resolve(&node.spec, &|r| known_output(r, &found, state));
-            let seen = provisional.contains_key(&node.address);
             let recorded = recorded(state, &node.address);
             let findable = recorded.is_some()
-                || context.profile(node.kind).is_none_or(|p| p.identity != Identity::Parent);
-            if resolution.incomplete && (seen || !findable) {
+                || context
+                    .profile(node.kind)
+                    .is_none_or(|p| p.identity != Identity::Parent);
+            let learnt = earlier.is_none_or(|(spec, _)| *spec != resolution.spec);
+            if resolution.incomplete && (!learnt || !findable) {
                 continue;
             }
-            provisional.insert(node.address.clone(), resolution.incomplete);
+            let look_with = (resolution.spec.clone(), resolution.incomplete);
+            looked.insert(node.address.clone(), look_with);
             wave.push((node, look(context, node, resolution.spec, recorded)));
         }
         if wave.is_empty() {
@@ -92,15 +105,15 @@ pub(super) async fn observe_all(
 }
 
 fn look(context: &Context, node: &Node, want: Value, last: Option<(Value, Value)>) -> Look {
-    Look { kind: node.kind, scope: context.scope_of(&node.address), want, last }
+    Look {
+        kind: node.kind,
+        scope: context.scope_of(&node.address),
+        want,
+        last,
+    }
 }
 
-async fn read(
-    context: &Context,
-    wave: Vec<(&Node, Look)>,
-    total: usize,
-    found: &mut Observations,
-) {
+async fn read(context: &Context, wave: Vec<(&Node, Look)>, total: usize, found: &mut Observations) {
     let permits = Arc::new(Semaphore::new(READS_AT_ONCE));
     let mut tasks = JoinSet::new();
     for (node, look) in wave {
@@ -114,7 +127,9 @@ async fn read(
     }
     while let Some(joined) = tasks.join_next().await {
         // A task can only fail to join by panicking, which the code does not do on input.
-        let Ok((address, answer)) = joined else { continue };
+        let Ok((address, answer)) = joined else {
+            continue;
+        };
         match answer {
             Ok(live) => {
                 found.live.insert(address, live);
@@ -123,7 +138,10 @@ async fn read(
                 found.errors.insert(address, error);
             }
         }
-        context.events.send(Event::Observed { done: found.live.len(), total });
+        context.events.send(Event::Observed {
+            done: found.live.len(),
+            total,
+        });
     }
 }
 

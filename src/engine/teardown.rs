@@ -36,6 +36,8 @@ const ROUNDS: usize = 5;
 pub struct Whole {
     /// The nodes to delete, by address, with what was read of them.
     pub nodes: BTreeMap<Address, (Record, Option<AnyLive>)>,
+    /// Those of them whose deletion loses data.
+    pub holding_data: BTreeSet<Address>,
 }
 
 /// Finds everything of the stack: what the state knows, and what is in the cloud under its tags or
@@ -72,6 +74,17 @@ pub async fn find_all(
                 .insert(node.address.clone(), (record, Some(live.clone())));
         }
     }
+    let holds_data = |kind: &str| {
+        context
+            .profile(kind)
+            .is_some_and(|profile| profile.holds_data)
+    };
+    whole.holding_data = whole
+        .nodes
+        .iter()
+        .filter(|(_, (record, _))| holds_data(&record.kind))
+        .map(|(address, _)| address.clone())
+        .collect();
     Ok(whole)
 }
 

@@ -1,5 +1,6 @@
 //! All waiting: the pace of polls, trying again after a "not yet", and stopping. The only place
 //! that sleeps.
+#![allow(clippy::disallowed_methods)]
 
 use std::future::Future;
 use std::time::Duration;

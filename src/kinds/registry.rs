@@ -3,7 +3,10 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::{cloudwatch, ec2, ecr, iam, logs, rds, secretsmanager, sns, ssm, wafv2};
+use super::{
+    acm, applicationautoscaling, cloudwatch, ec2, ecr, ecs, elbv2, iam, logs, rds, route53,
+    secretsmanager, sns, ssm, wafv2,
+};
 use crate::aws::Aws;
 use crate::resource::{AnyKind, Bound, Resource};
 
@@ -13,10 +16,33 @@ pub fn registry(aws: &Arc<Aws>) -> HashMap<&'static str, Arc<dyn AnyKind>> {
         (K::KIND, Arc::new(Bound::<K>::new(Arc::clone(aws))))
     }
     HashMap::from([
+        row::<acm::Certificate>(aws),
+        row::<acm::CertificateValidation>(aws),
+        row::<acm::ImportedCertificate>(aws),
+        row::<applicationautoscaling::ScalableTarget>(aws),
+        row::<applicationautoscaling::ScalingPolicy>(aws),
         row::<cloudwatch::Alarm>(aws),
         row::<cloudwatch::Dashboard>(aws),
+        row::<ec2::ElasticIp>(aws),
+        row::<ec2::InternetGateway>(aws),
+        row::<ec2::InternetGatewayAttachment>(aws),
+        row::<ec2::NatGateway>(aws),
+        row::<ec2::Route>(aws),
+        row::<ec2::RouteTable>(aws),
+        row::<ec2::RouteTableAssociation>(aws),
+        row::<ec2::SecurityGroup>(aws),
+        row::<ec2::SecurityGroupRule>(aws),
         row::<ec2::Subnet>(aws),
+        row::<ec2::Vpc>(aws),
+        row::<ec2::VpcEndpoint>(aws),
         row::<ecr::Repository>(aws),
+        row::<ecs::Cluster>(aws),
+        row::<ecs::Service>(aws),
+        row::<ecs::TaskDefinition>(aws),
+        row::<elbv2::Listener>(aws),
+        row::<elbv2::ListenerRule>(aws),
+        row::<elbv2::LoadBalancer>(aws),
+        row::<elbv2::TargetGroup>(aws),
         row::<iam::Role>(aws),
         row::<iam::ServiceLinkedRole>(aws),
         row::<logs::LogGroup>(aws),
@@ -25,6 +51,7 @@ pub fn registry(aws: &Arc<Aws>) -> HashMap<&'static str, Arc<dyn AnyKind>> {
         row::<rds::DbClusterParameterGroup>(aws),
         row::<rds::DbInstance>(aws),
         row::<rds::DbSubnetGroup>(aws),
+        row::<route53::Record>(aws),
         row::<secretsmanager::Secret>(aws),
         row::<sns::Subscription>(aws),
         row::<sns::Topic>(aws),

@@ -60,6 +60,13 @@ impl Error {
         self
     }
 
+    /// Says what kind of failure it is, where AWS's code alone does not tell.
+    #[must_use]
+    pub fn with_class(mut self, class: Class) -> Self {
+        self.0.class = class;
+        self
+    }
+
     /// Adds AWS's request id.
     #[must_use]
     pub fn with_request_id(mut self, request_id: Option<String>) -> Self {

@@ -31,7 +31,7 @@ pub(super) async fn ask(port: u16) -> Option<Health> {
     let answer = timeout(PATIENCE, get(port)).await.ok()?.ok()?;
     let text = String::from_utf8(answer).ok()?;
     let (head, body) = text.split_once("\r\n\r\n")?;
-    if !head.split(' ').nth(1).is_some_and(|status| status == "200") {
+    if head.split(' ').nth(1).is_none_or(|status| status != "200") {
         return None;
     }
     let health: Health = serde_json::from_str(body).ok()?;

@@ -12,17 +12,17 @@ use super::security::{APP_PORT, Security};
 use super::watching::Watching;
 use crate::config::{Architecture, Strategy};
 use crate::kinds::applicationautoscaling::{
-    Metric, ScalableTarget, ScalableTargetSpec, ScalingPolicy, ScalingPolicySpec,
+    Metric, ScalableTarget, ScalableTargetSpec, ScalingPolicy, ScalingPolicySpec, Statistic,
 };
-use crate::kinds::ecr::{Repository, RepositorySpec};
+use crate::kinds::ecr::{Encryption, ImageTagMutability, Repository, RepositorySpec};
 use crate::kinds::ecs::{
-    CapacityProviderStrategyItem, Cluster, ClusterSpec, Container, ContainerHealthCheck,
-    ContainerInsights, CpuArchitecture, DeploymentStrategy, Service, ServiceSpec, TaskDefinition,
-    TaskDefinitionSpec,
+    Architecture as CpuArchitecture, CapacityProviderStrategyItem, Cluster, ClusterSpec, Container,
+    ContainerHealthCheck, ContainerInsights, DeploymentStrategy, PropagateTags, Service,
+    ServiceSpec, TaskDefinition, TaskDefinitionSpec,
 };
 use crate::kinds::iam::{Role, RoleSpec};
 use crate::kinds::logs::{LogGroup, LogGroupSpec, MetricFilter, MetricFilterSpec};
-use crate::resource::{Document, Handle, Input, join};
+use crate::resource::{Declared, Document, Handle, Input, join};
 
 const CONTAINER: &str = "order-api";
 const EXECUTION_POLICY: &str =
@@ -53,12 +53,24 @@ pub(super) fn declare(
     let task_definition = task_definition(stack, data, &repository, &log_group, &roles);
     let service = service(
         stack,
-        &Surroundings { network, security, edge, data, watching, roles: &roles },
+        &Surroundings {
+            network,
+            security,
+            edge,
+            data,
+            watching,
+            roles: &roles,
+        },
         &cluster,
         &task_definition,
     );
     scaling(stack, &service, &log_group);
-    Compute { cluster, service, repository, log_group }
+    Compute {
+        cluster,
+        service,
+        repository,
+        log_group,
+    }
 }
 
 /// The name that cluster, service, family and repository share.
@@ -90,20 +102,22 @@ fn repository(stack: &mut Stack<'_>) -> Handle<Repository> {
     let name = name(stack);
     let spec = RepositorySpec {
         scan_on_push: true,
+        encryption: Encryption::Aes256,
+        // Tags such as `latest` move from release to release.
+        image_tag_mutability: ImageTagMutability::Mutable,
         lifecycle_policy: Document(json!({ "rules": [
             expire(1, "untagged images go after 14 days", untagged),
             expire(2, "the newest 30 tagged images stay", tagged),
         ]})),
         tags: stack.tags("repository", &name),
         name,
-        ..RepositorySpec::default()
     };
     stack.add("repository", spec)
 }
 
 fn log_group(stack: &mut Stack<'_>, address: &str, name: String) -> Handle<LogGroup> {
     let spec = LogGroupSpec {
-        retention_days: stack.config.logs.retention_days,
+        retention_days: stack.config.logs.retention_days.cast_signed(),
         tags: stack.tags(address, &name),
         name,
     };
@@ -178,7 +192,11 @@ fn roles(stack: &mut Stack<'_>, data: &Data) -> Roles {
         &[LOAD_BALANCER_POLICY],
         Vec::new(),
     );
-    Roles { execution, task, load_balancer }
+    Roles {
+        execution,
+        task,
+        load_balancer,
+    }
 }
 
 /// Trust for one AWS service acting for this account alone, against confused deputies.
@@ -222,20 +240,20 @@ fn role(
 
 fn capacity(stack: &Stack<'_>) -> BTreeSet<CapacityProviderStrategyItem> {
     let service = &stack.config.service;
-    [("FARGATE", service.on_demand_weight), ("FARGATE_SPOT", service.spot_weight)]
-        .map(|(provider, weight)| CapacityProviderStrategyItem {
-            capacity_provider: provider.to_owned(),
-            weight,
-            base: 0,
-        })
-        .into()
+    [
+        ("FARGATE", service.on_demand_weight),
+        ("FARGATE_SPOT", service.spot_weight),
+    ]
+    .map(|(provider, weight)| CapacityProviderStrategyItem {
+        capacity_provider: provider.to_owned(),
+        weight,
+        base: 0,
+    })
+    .into()
 }
 
 fn cluster(stack: &mut Stack<'_>) -> Handle<Cluster> {
-    let role = stack.service_linked_role(
-        "service-linked-role-ecs",
-        "ecs.amazonaws.com",
-    );
+    let role = stack.service_linked_role("service-linked-role-ecs", "ecs.amazonaws.com");
     let name = name(stack);
     let insights = format!("/aws/ecs/containerinsights/{name}/performance");
     let insights = log_group(stack, "container-insights-log-group", insights);
@@ -263,12 +281,19 @@ fn task_definition(
     let config = stack.config;
     let mut environment: BTreeMap<String, Input<String>> = BTreeMap::from([
         ("DB_ENDPOINT".to_owned(), data.cluster.endpoint()),
-        ("DB_READER_ENDPOINT".to_owned(), data.cluster.reader_endpoint()),
+        (
+            "DB_READER_ENDPOINT".to_owned(),
+            data.cluster.reader_endpoint(),
+        ),
         ("DB_NAME".to_owned(), DATABASE.into()),
         ("REGION".to_owned(), config.region.clone().into()),
         ("CONFIG_PARAM".to_owned(), data.parameter.name()),
     ]);
-    let users = config.app.env.iter().map(|(key, value)| (key.clone(), value.clone().into()));
+    let users = config
+        .app
+        .env
+        .iter()
+        .map(|(key, value)| (key.clone(), value.clone().into()));
     environment.extend(users);
     let health = format!("curl -fsS http://localhost:{APP_PORT}/health || exit 1");
     let family = name(stack);
@@ -283,7 +308,11 @@ fn task_definition(
         task_role: roles.task.arn(),
         container: Container {
             name: CONTAINER.to_owned(),
-            image: join([json!(repository.url()), json!(":"), json!(config.service.image_tag)]),
+            image: join([
+                json!(repository.url()),
+                json!(":"),
+                json!(config.service.image_tag),
+            ]),
             port: APP_PORT,
             environment,
             secrets: [("DB_CREDENTIALS".to_owned(), data.credentials.clone().text())].into(),
@@ -342,6 +371,7 @@ fn service(
         desired_count: if is_parked { 0 } else { config.scaling.min },
         subnets: around.network.private_subnet_ids(),
         security_groups: vec![around.security.tasks.id()],
+        assign_public_ip: false,
         container_name: CONTAINER.to_owned(),
         container_port: APP_PORT,
         target_group: around.edge.blue.arn(),
@@ -356,6 +386,8 @@ fn service(
         strategy,
         bake_minutes: deploy.bake_minutes,
         alarms: vec![around.watching.high_errors.name()],
+        propagate_tags: PropagateTags::Service,
+        enable_ecs_managed_tags: true,
         tags: stack.tags("service", &name),
         name,
     };
@@ -366,7 +398,9 @@ fn service(
         stack.graph.after(&service, route);
     }
     if !is_parked {
-        stack.graph.follow(&service, &around.data.writer.when_ready());
+        stack
+            .graph
+            .follow(&service, &around.data.writer.when_ready());
     }
     service
 }
@@ -387,6 +421,7 @@ fn scaling(stack: &mut Stack<'_>, service: &Handle<Service>, log_group: &Handle<
         metric_name: PENDING_ORDERS.to_owned(),
         metric_value: "$.count".to_owned(),
         default_value: None,
+        unit: None,
     };
     stack.add::<MetricFilter>("pending-orders-filter", spec);
     let role = stack.service_linked_role(
@@ -396,8 +431,13 @@ fn scaling(stack: &mut Stack<'_>, service: &Handle<Service>, log_group: &Handle<
     let scaling = &stack.config.scaling;
     let name = name(stack);
     let spec = ScalableTargetSpec {
-        resource_id: format!("service/{name}/{name}"),
-        min: scaling.min,
+        resource_id: format!("service/{name}/{name}").into(),
+        // Registering a minimum starts that many tasks, suspended or not (field guide, section 7).
+        min: if stack.facts.has_image {
+            scaling.min
+        } else {
+            0
+        },
         max: scaling.max,
         suspended: !stack.facts.has_image,
         tags: stack.tags("scalable-target", &name),
@@ -409,19 +449,25 @@ fn scaling(stack: &mut Stack<'_>, service: &Handle<Service>, log_group: &Handle<
     let pending = Metric::Custom {
         namespace,
         metric_name: PENDING_ORDERS.to_owned(),
-        statistic: "Average".to_owned(),
+        statistic: Statistic::Average,
         dimensions: BTreeMap::new(),
     };
     let (cpu_target, pending_target) = (scaling.cpu_target, scaling.pending_orders_target);
     policy(stack, &target, "cpu-scaling", cpu, cpu_target);
-    policy(stack, &target, "pending-orders-scaling", pending, pending_target);
+    policy(
+        stack,
+        &target,
+        "pending-orders-scaling",
+        pending,
+        pending_target,
+    );
 }
 
 fn policy(
     stack: &mut Stack<'_>,
     target: &Handle<ScalableTarget>,
     base: &str,
-    metric: Metric,
+    metric: Metric<Declared>,
     target_value: f64,
 ) {
     let spec = ScalingPolicySpec {

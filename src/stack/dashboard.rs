@@ -22,15 +22,29 @@ pub(super) fn declare(stack: &mut Stack<'_>, edge: &Edge, data: &Data) -> Handle
     let cluster = json!(data.cluster.identifier());
     let on_alb = |metric: &str, options: Value| json!([ALB, metric, "LoadBalancer", alb, options]);
     let on_service = |namespace: &str, metric: &str, options: Value| {
-        json!([namespace, metric, "ClusterName", name, "ServiceName", name, options])
+        json!([
+            namespace,
+            metric,
+            "ClusterName",
+            name,
+            "ServiceName",
+            name,
+            options
+        ])
     };
     let on_colour = |metric: &str, group: &Value, label: &str| {
         let options = json!({ "label": label });
-        json!([ALB, metric, "TargetGroup", group, "LoadBalancer", alb, options])
+        json!([
+            ALB,
+            metric,
+            "TargetGroup",
+            group,
+            "LoadBalancer",
+            alb,
+            options
+        ])
     };
-    let on_database = |metric: &str, role: &str| {
-        json!([RDS, metric, "DBClusterIdentifier", cluster, "Role", role, { "label": role }])
-    };
+    let on_database = |metric: &str, role: &str| json!([RDS, metric, "DBClusterIdentifier", cluster, "Role", role, { "label": role }]);
     let p = |statistic: &str| json!({ "stat": statistic, "label": statistic });
     let sum = |label: &str| json!({ "stat": "Sum", "label": label });
     let graphs = [
@@ -75,8 +89,15 @@ pub(super) fn declare(stack: &mut Stack<'_>, edge: &Edge, data: &Data) -> Handle
         (
             "Blocked by WAF",
             vec![json!([
-                "AWS/WAFV2", "BlockedRequests", "WebACL", stack.name("order-api-waf"),
-                "Region", region, "Rule", "ALL", sum("blocked")
+                "AWS/WAFV2",
+                "BlockedRequests",
+                "WebACL",
+                stack.name("order-api-waf"),
+                "Region",
+                region,
+                "Rule",
+                "ALL",
+                sum("blocked")
             ])],
         ),
         (

@@ -40,7 +40,12 @@ pub(super) fn declare(stack: &mut Stack<'_>, network: &Network, security: &Secur
         Some(secret) => secret.arn(),
         None => cluster.when_ready().managed_secret_arn(),
     };
-    Data { cluster, writer, credentials, parameter: parameter(stack) }
+    Data {
+        cluster,
+        writer,
+        credentials,
+        parameter: parameter(stack),
+    }
 }
 
 fn secret(stack: &mut Stack<'_>) -> Handle<Secret> {
@@ -81,13 +86,13 @@ fn cluster(
             tags: stack.tags("db-cluster-parameter-group", &name),
         },
     );
-    let role = stack.service_linked_role(
-        "service-linked-role-rds",
-        "rds.amazonaws.com",
-    );
+    let role = stack.service_linked_role("service-linked-role-rds", "rds.amazonaws.com");
     let log_groups = LOG_EXPORTS.map(|kind| log_group(stack, &name, kind));
     let config = &stack.config.database;
-    let serverless = ServerlessCapacity { min_acu: config.min_acu, max_acu: config.max_acu };
+    let serverless = ServerlessCapacity {
+        min_acu: config.min_acu,
+        max_acu: config.max_acu,
+    };
     let spec = DbClusterSpec {
         identifier: name.clone(),
         engine: ENGINE.to_owned(),
@@ -124,7 +129,7 @@ fn log_group(stack: &mut Stack<'_>, cluster: &str, kind: &str) -> Handle<LogGrou
     let address = format!("db-log-group-{kind}");
     let name = format!("/aws/rds/cluster/{cluster}/{kind}");
     let spec = LogGroupSpec {
-        retention_days: stack.config.logs.retention_days,
+        retention_days: stack.config.logs.retention_days.cast_signed(),
         tags: stack.tags(&address, &name),
         name,
     };

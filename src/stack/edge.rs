@@ -15,10 +15,10 @@ use crate::kinds::elbv2::{
     ListenerSpec, LoadBalancer, LoadBalancerSpec, TargetGroup, TargetGroupSpec,
     WeightedTargetGroup,
 };
-use crate::kinds::route53::{Record, RecordContent, RecordSpec};
+use crate::kinds::route53::{Record, RecordKind, RecordSpec};
 use crate::kinds::wafv2::{
-    AclRule, DefaultAction, IpSet, IpSetSpec, ManagedRuleGroup, Mode, WebAcl, WebAclAssociation, WebAclAssociationSpec,
-    WebAclSpec,
+    AclRule, DefaultAction, IpSet, IpSetSpec, ManagedRuleGroup, Mode, WebAcl, WebAclAssociation,
+    WebAclAssociationSpec, WebAclSpec,
 };
 use crate::resource::{Declared, Handle, Input};
 
@@ -44,20 +44,46 @@ pub(super) fn declare(stack: &mut Stack<'_>, network: &Network, security: &Secur
             let redirect = ListenerAction::RedirectToHttps { port: 443 };
             listener(stack, &load_balancer, "http-listener", 80, None, redirect);
             let secure = Some(&certificate);
-            let https =
-                listener(stack, &load_balancer, "https-listener", 443, secure, not_found());
+            let https = listener(
+                stack,
+                &load_balancer,
+                "https-listener",
+                443,
+                secure,
+                not_found(),
+            );
             let test_port = stack.config.edge.test_port;
-            let test =
-                listener(stack, &load_balancer, "test-listener", test_port, secure, not_found());
+            let test = listener(
+                stack,
+                &load_balancer,
+                "test-listener",
+                test_port,
+                secure,
+                not_found(),
+            );
             (
                 forward(stack, "production-rule", &https, &blue, &green),
                 forward(stack, "test-rule", &test, &blue, &green),
             )
         }
         Tls::Off => {
-            let http = listener(stack, &load_balancer, "http-listener", 80, None, not_found());
+            let http = listener(
+                stack,
+                &load_balancer,
+                "http-listener",
+                80,
+                None,
+                not_found(),
+            );
             let port = stack.config.edge.test_port;
-            let test = listener(stack, &load_balancer, "test-listener", port, None, not_found());
+            let test = listener(
+                stack,
+                &load_balancer,
+                "test-listener",
+                port,
+                None,
+                not_found(),
+            );
             (
                 forward(stack, "http-production-rule", &http, &blue, &green),
                 forward(stack, "test-rule", &test, &blue, &green),
@@ -66,7 +92,14 @@ pub(super) fn declare(stack: &mut Stack<'_>, network: &Network, security: &Secur
     };
     alias_record(stack, &load_balancer);
     let web_acl = web_acl(stack, &load_balancer);
-    Edge { load_balancer, blue, green, production_rule, test_rule, web_acl }
+    Edge {
+        load_balancer,
+        blue,
+        green,
+        production_rule,
+        test_rule,
+        web_acl,
+    }
 }
 
 fn load_balancer(
@@ -120,7 +153,7 @@ fn target_group(stack: &mut Stack<'_>, network: &Network, colour: &str) -> Handl
 /// The answer to paths that `edge.paths` does not name.
 fn not_found() -> ListenerAction<Declared> {
     ListenerAction::FixedResponse {
-        status_code: "404".to_owned(),
+        status_code: 404,
         content_type: "text/plain".to_owned(),
         body: "not found".to_owned(),
     }
@@ -167,13 +200,21 @@ fn forward(
         priority: 10,
         path_patterns: stack.config.edge.paths.iter().cloned().collect(),
         target_groups: vec![
-            WeightedTargetGroup { target_group: blue.arn(), weight: 100 },
-            WeightedTargetGroup { target_group: green.arn(), weight: 0 },
+            WeightedTargetGroup {
+                target_group: blue.arn(),
+                weight: 100,
+            },
+            WeightedTargetGroup {
+                target_group: green.arn(),
+                weight: 0,
+            },
         ],
         tags: stack.tags(address, &name),
     };
     stack.add(address, spec)
 }
+
+const SELF_SIGNED: &str = "self-signed-certificate";
 
 /// The user's certificate, one that ACM issues for the domain, or a self-signed one.
 fn certificate(stack: &mut Stack<'_>) -> Input<CertificateArn> {
@@ -181,13 +222,19 @@ fn certificate(stack: &mut Stack<'_>) -> Input<CertificateArn> {
     if let Some(arn) = &edge.certificate_arn {
         return Input::Known(arn.as_str().into());
     }
-    let tags = stack.tags("certificate", &stack.name("order-api"));
+    let name = stack.name("order-api");
     let (Some(domain), Some(zone_id)) = (edge.domain.clone(), edge.zone_id.clone()) else {
-        let common_name = format!("order-api-{}.internal", stack.suffix);
-        let spec = ImportedCertificateSpec { common_name, renewal_due: false, tags };
-        return stack.add::<ImportedCertificate>("self-signed-certificate", spec).arn();
+        let spec = ImportedCertificateSpec {
+            common_name: format!("order-api-{}.internal", stack.suffix),
+            renewal_due: false,
+            tags: stack.tags(SELF_SIGNED, &name),
+        };
+        return stack.add::<ImportedCertificate>(SELF_SIGNED, spec).arn();
     };
-    let spec = CertificateSpec { domain, tags };
+    let spec = CertificateSpec {
+        domain,
+        tags: stack.tags("certificate", &name),
+    };
     let certificate = stack.add::<Certificate>("certificate", spec);
     // The record's name and value appear some seconds after the request.
     let proof = certificate.when_ready();
@@ -196,10 +243,16 @@ fn certificate(stack: &mut Stack<'_>) -> Input<CertificateArn> {
         RecordSpec {
             zone_id,
             name: proof.validation_name(),
-            content: RecordContent::Cname { value: proof.validation_value(), ttl: 300 },
+            kind: RecordKind::Cname {
+                value: proof.validation_value(),
+                ttl: 300,
+            },
         },
     );
-    let spec = CertificateValidationSpec { certificate: certificate.arn(), record: record.fqdn() };
+    let spec = CertificateValidationSpec {
+        certificate: certificate.arn(),
+        record: record.fqdn(),
+    };
     let validation = stack.add::<CertificateValidation>("certificate-validation", spec);
     // A listener refuses a certificate that is not issued.
     validation.when_ready().certificate()
@@ -207,11 +260,13 @@ fn certificate(stack: &mut Stack<'_>) -> Input<CertificateArn> {
 
 fn alias_record(stack: &mut Stack<'_>, load_balancer: &Handle<LoadBalancer>) {
     let edge = &stack.config.edge;
-    let (Some(domain), Some(zone_id)) = (edge.domain.clone(), edge.zone_id.clone()) else { return };
+    let (Some(domain), Some(zone_id)) = (edge.domain.clone(), edge.zone_id.clone()) else {
+        return;
+    };
     let spec = RecordSpec {
         zone_id,
         name: domain.into(),
-        content: RecordContent::Alias {
+        kind: RecordKind::Alias {
             target_dns_name: load_balancer.dns_name(),
             target_zone_id: load_balancer.canonical_hosted_zone_id(),
         },
@@ -238,8 +293,13 @@ fn web_acl(stack: &mut Stack<'_>, load_balancer: &Handle<LoadBalancer>) -> Handl
         },
     };
     let rules = vec![
-        AclRule::AllowList { ip_set: allowed.arn() },
-        AclRule::RateLimit { limit: waf.rate_limit, window_seconds: waf.rate_window_seconds },
+        AclRule::AllowList {
+            ip_set: allowed.arn(),
+        },
+        AclRule::RateLimit {
+            limit: waf.rate_limit,
+            window_seconds: waf.rate_window_seconds,
+        },
         group(ManagedRuleGroup::Common, waf.common),
         group(ManagedRuleGroup::KnownBadInputs, waf.known_bad_inputs),
         group(ManagedRuleGroup::Sqli, waf.sqli),

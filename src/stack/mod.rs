@@ -16,6 +16,8 @@ mod edge;
 mod network;
 mod outputs;
 mod security;
+#[cfg(test)]
+mod tests;
 mod watching;
 
 use crate::config::{Config, Suffix};
@@ -36,13 +38,19 @@ pub struct Facts {
     pub has_image: bool,
 }
 
+/// The name of the repository that holds the stack's images.
+pub fn repository_name(suffix: &Suffix) -> String {
+    format!("order-api-{suffix}")
+}
+
 /// Declares the stack.
-pub fn declare(
-    suffix: &Suffix,
-    config: &Config,
-    facts: &Facts,
-) -> Result<Declaration, GraphError> {
-    let mut stack = Stack { suffix, config, facts, graph: Graph::default() };
+pub fn declare(suffix: &Suffix, config: &Config, facts: &Facts) -> Result<Declaration, GraphError> {
+    let mut stack = Stack {
+        suffix,
+        config,
+        facts,
+        graph: Graph::default(),
+    };
     let network = network::declare(&mut stack);
     let security = security::declare(&mut stack, &network);
     let edge = edge::declare(&mut stack, &network, &security);
@@ -50,7 +58,9 @@ pub fn declare(
     let watching = watching::declare(&mut stack, &edge, &data);
     let compute = compute::declare(&mut stack, &network, &security, &edge, &data, &watching);
     let dashboard = dashboard::declare(&mut stack, &edge, &data);
-    outputs::declare(&mut stack, &network, &edge, &data, &watching, &compute, &dashboard);
+    outputs::declare(
+        &mut stack, &network, &edge, &data, &watching, &compute, &dashboard,
+    );
     stack.graph.finish()
 }
 
@@ -78,7 +88,11 @@ impl Stack<'_> {
             (STACK_TAG, self.suffix.as_str()),
             (NODE_TAG, address),
         ];
-        let users = self.config.tags.iter().map(|(key, value)| (key.as_str(), value.as_str()));
+        let users = self
+            .config
+            .tags
+            .iter()
+            .map(|(key, value)| (key.as_str(), value.as_str()));
         Tags::from_pairs(users.chain(standard))
     }
 
@@ -95,11 +109,12 @@ impl Stack<'_> {
 
     /// Makes sure the account has the role a service acts under; the first use of a service in a
     /// fresh account otherwise races its asynchronous creation (field guide, section 12).
-    fn service_linked_role(
-        &mut self,
-        address: &str,
-        service: &str,
-    ) -> Handle<ServiceLinkedRole> {
-        self.add(address, ServiceLinkedRoleSpec { service: service.to_owned() })
+    fn service_linked_role(&mut self, address: &str, service: &str) -> Handle<ServiceLinkedRole> {
+        self.add(
+            address,
+            ServiceLinkedRoleSpec {
+                service: service.to_owned(),
+            },
+        )
     }
 }

@@ -23,11 +23,17 @@ pub(super) struct Network {
 
 impl Network {
     pub(super) fn public_subnet_ids(&self) -> Vec<Input<SubnetId>> {
-        self.public_subnets.iter().map(Handle::<Subnet>::id).collect()
+        self.public_subnets
+            .iter()
+            .map(Handle::<Subnet>::id)
+            .collect()
     }
 
     pub(super) fn private_subnet_ids(&self) -> Vec<Input<SubnetId>> {
-        self.private_subnets.iter().map(Handle::<Subnet>::id).collect()
+        self.private_subnets
+            .iter()
+            .map(Handle::<Subnet>::id)
+            .collect()
     }
 }
 
@@ -42,7 +48,13 @@ pub(super) fn declare(stack: &mut Stack<'_>) -> Network {
     if stack.config.network.s3_endpoint {
         s3_endpoint(stack, &vpc, &private_tables);
     }
-    Network { vpc, public_subnets, private_subnets, public_route, private_routes }
+    Network {
+        vpc,
+        public_subnets,
+        private_subnets,
+        public_route,
+        private_routes,
+    }
 }
 
 fn vpc(stack: &mut Stack<'_>) -> Handle<Vpc> {
@@ -105,13 +117,21 @@ fn internet_access(
     let gateway = stack.add::<InternetGateway>("internet-gateway", InternetGatewaySpec { tags });
     let attachment = stack.add::<InternetGatewayAttachment>(
         "internet-gateway-attachment",
-        InternetGatewayAttachmentSpec { internet_gateway: gateway.id(), vpc: vpc.id() },
+        InternetGatewayAttachmentSpec {
+            internet_gateway: gateway.id(),
+            vpc: vpc.id(),
+        },
     );
     let table = route_table(stack, vpc, "public-route-table", Tier::Public);
-    let target = RouteTarget::InternetGateway(attachment.internet_gateway());
+    let target = RouteTarget::InternetGateway(attachment.when_ready().internet_gateway());
     let route = default_route(stack, "public-default-route", &table, target);
     for (index, subnet) in public_subnets.iter().enumerate() {
-        associate(stack, &format!("public-association-{}", index + 1), subnet, &table);
+        associate(
+            stack,
+            &format!("public-association-{}", index + 1),
+            subnet,
+            &table,
+        );
     }
     route
 }
@@ -124,7 +144,13 @@ fn route_table(
 ) -> Handle<RouteTable> {
     let name = format!("order-{address}-{}", stack.suffix);
     let tags = stack.tags_with(address, &name, "Tier", tier.word());
-    stack.add(address, RouteTableSpec { vpc: vpc.id(), tags })
+    stack.add(
+        address,
+        RouteTableSpec {
+            vpc: vpc.id(),
+            tags,
+        },
+    )
 }
 
 fn default_route(
@@ -133,7 +159,14 @@ fn default_route(
     table: &Handle<RouteTable>,
     target: RouteTarget<Declared>,
 ) -> Handle<Route> {
-    stack.add(address, RouteSpec { route_table: table.id(), destination: ANYWHERE, target })
+    stack.add(
+        address,
+        RouteSpec {
+            route_table: table.id(),
+            destination: ANYWHERE,
+            target,
+        },
+    )
 }
 
 fn associate(
@@ -142,7 +175,10 @@ fn associate(
     subnet: &Handle<Subnet>,
     table: &Handle<RouteTable>,
 ) {
-    let spec = RouteTableAssociationSpec { subnet: subnet.id(), route_table: table.id() };
+    let spec = RouteTableAssociationSpec {
+        subnet: subnet.id(),
+        route_table: table.id(),
+    };
     stack.add::<RouteTableAssociation>(address, spec);
 }
 
@@ -166,7 +202,11 @@ fn nat_gateways(
         let tags = stack.tags(&address, &format!("order-nat-{number}-{}", stack.suffix));
         let gateway = stack.add::<NatGateway>(
             &address,
-            NatGatewaySpec { subnet: subnet.id(), allocation_id: elastic_ip.allocation_id(), tags },
+            NatGatewaySpec {
+                subnet: subnet.id(),
+                allocation_id: elastic_ip.allocation_id(),
+                tags,
+            },
         );
         // Its public address only works once the internet gateway is attached, and the gateway
         // cannot be detached while the address is mapped.
@@ -187,7 +227,12 @@ fn private_routing(
         let number = index + 1;
         let address = format!("private-route-table-{number}");
         let table = route_table(stack, vpc, &address, Tier::Private);
-        associate(stack, &format!("private-association-{number}"), subnet, &table);
+        associate(
+            stack,
+            &format!("private-association-{number}"),
+            subnet,
+            &table,
+        );
         // The zone's own gateway, or the only one. The route does not wait for it to be available.
         if let Some(gateway) = nat_gateways.get(index).or(nat_gateways.first()) {
             let address = format!("private-default-route-{number}");

@@ -50,7 +50,9 @@ pub(super) fn declare(
     };
     let region = &stack.config.region;
     let dashboard_url: Input<String> = join([
-        json!(format!("https://{region}.console.aws.amazon.com/cloudwatch/home?region={region}")),
+        json!(format!(
+            "https://{region}.console.aws.amazon.com/cloudwatch/home?region={region}"
+        )),
         json!("#dashboards:name="),
         json!(dashboard.name()),
     ]);

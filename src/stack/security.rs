@@ -46,33 +46,101 @@ pub(super) fn declare(stack: &mut Stack<'_>, network: &Network) -> Security {
     );
     let anywhere = || Peer::Cidr(Ipv4Net::default());
     let http = "HTTP from the internet";
-    rule(stack, "alb-from-internet-http", &load_balancer, Direction::Ingress, 80, anywhere(), http);
+    rule(
+        stack,
+        "alb-from-internet-http",
+        &load_balancer,
+        Direction::Ingress,
+        80,
+        anywhere(),
+        http,
+    );
     if stack.config.edge.tls == Tls::On {
         let https = "HTTPS from the internet";
         let address = "alb-from-internet-https";
-        rule(stack, address, &load_balancer, Direction::Ingress, 443, anywhere(), https);
+        rule(
+            stack,
+            address,
+            &load_balancer,
+            Direction::Ingress,
+            443,
+            anywhere(),
+            https,
+        );
     }
     for cidr in stack.config.edge.test_cidrs.clone() {
         let address = format!("alb-test-from-{}", slug(&cidr.to_string()));
         let port = stack.config.edge.test_port;
         let text = "Test traffic of releases";
-        rule(stack, &address, &load_balancer, Direction::Ingress, port, Peer::Cidr(cidr), text);
+        rule(
+            stack,
+            &address,
+            &load_balancer,
+            Direction::Ingress,
+            port,
+            Peer::Cidr(cidr),
+            text,
+        );
     }
     let to_tasks = Peer::Group(tasks.id());
     let text = "Requests to the tasks";
-    rule(stack, "alb-to-tasks", &load_balancer, Direction::Egress, APP_PORT, to_tasks, text);
+    rule(
+        stack,
+        "alb-to-tasks",
+        &load_balancer,
+        Direction::Egress,
+        APP_PORT,
+        to_tasks,
+        text,
+    );
     let from_alb = Peer::Group(load_balancer.id());
     let text = "Requests from the load balancer";
-    rule(stack, "tasks-from-alb", &tasks, Direction::Ingress, APP_PORT, from_alb, text);
+    rule(
+        stack,
+        "tasks-from-alb",
+        &tasks,
+        Direction::Ingress,
+        APP_PORT,
+        from_alb,
+        text,
+    );
     let text = "AWS APIs and others over HTTPS";
-    rule(stack, "tasks-to-https", &tasks, Direction::Egress, 443, anywhere(), text);
+    rule(
+        stack,
+        "tasks-to-https",
+        &tasks,
+        Direction::Egress,
+        443,
+        anywhere(),
+        text,
+    );
     let to_database = Peer::Group(database.id());
     let text = "Queries to the database";
-    rule(stack, "tasks-to-database", &tasks, Direction::Egress, DB_PORT, to_database, text);
+    rule(
+        stack,
+        "tasks-to-database",
+        &tasks,
+        Direction::Egress,
+        DB_PORT,
+        to_database,
+        text,
+    );
     let from_tasks = Peer::Group(tasks.id());
     let text = "Queries from the tasks";
-    rule(stack, "database-from-tasks", &database, Direction::Ingress, DB_PORT, from_tasks, text);
-    Security { load_balancer, tasks, database }
+    rule(
+        stack,
+        "database-from-tasks",
+        &database,
+        Direction::Ingress,
+        DB_PORT,
+        from_tasks,
+        text,
+    );
+    Security {
+        load_balancer,
+        tasks,
+        database,
+    }
 }
 
 fn group(
@@ -116,6 +184,11 @@ fn rule(
 
 /// Makes a part of an address of any text: `10.0.0.0/8` becomes `10-0-0-0-8`.
 pub(super) fn slug(text: &str) -> String {
-    let words = text.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
-    words.map(str::to_ascii_lowercase).collect::<Vec<_>>().join("-")
+    let words = text
+        .split(|c: char| !c.is_ascii_alphanumeric())
+        .filter(|word| !word.is_empty());
+    words
+        .map(str::to_ascii_lowercase)
+        .collect::<Vec<_>>()
+        .join("-")
 }

@@ -6,10 +6,8 @@ use super::Stack;
 use super::data::Data;
 use super::edge::Edge;
 use super::security::slug;
-use crate::kinds::cloudwatch::{
-    Alarm, AlarmSpec, Comparison, MissingData, Statistic,
-};
-use crate::kinds::sns::{Subscription, SubscriptionSpec, Topic, TopicSpec};
+use crate::kinds::cloudwatch::{Alarm, AlarmSpec, Comparison, MissingData, Statistic};
+use crate::kinds::sns::{Protocol, Subscription, SubscriptionSpec, Topic, TopicSpec};
 use crate::resource::{Handle, Input};
 
 /// What other tiers build on.
@@ -21,12 +19,15 @@ pub(super) struct Watching {
 
 pub(super) fn declare(stack: &mut Stack<'_>, edge: &Edge, data: &Data) -> Watching {
     let name = stack.name("order-api-alarms");
-    let spec = TopicSpec { tags: stack.tags("alarm-topic", &name), name };
+    let spec = TopicSpec {
+        tags: stack.tags("alarm-topic", &name),
+        name,
+    };
     let topic = stack.add::<Topic>("alarm-topic", spec);
     for email in stack.config.alarms.emails.clone() {
         let spec = SubscriptionSpec {
             topic: topic.arn(),
-            protocol: "email".to_owned(),
+            protocol: Protocol::Email,
             endpoint: email.clone(),
         };
         stack.add::<Subscription>(&format!("alarm-email-{}", slug(&email)), spec);
@@ -85,7 +86,7 @@ fn alarm(stack: &mut Stack<'_>, topic: &Handle<Topic>, watched: Watched<'_>) -> 
         metric_name: watched.metric.to_owned(),
         statistic: watched.statistic,
         dimensions: BTreeMap::from([(dimension.to_owned(), value)]),
-        comparison: Comparison::GreaterThanThreshold,
+        comparison: Comparison::GreaterThan,
         threshold: watched.threshold.into(),
         period_seconds: 300,
         evaluation_periods: watched.evaluation_periods,

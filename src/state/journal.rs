@@ -29,7 +29,13 @@ impl Journal {
 
     /// Looks at the state.
     pub fn read<T>(&self, look: impl FnOnce(&State) -> T) -> T {
-        look(&self.current.lock().unwrap_or_else(PoisonError::into_inner).state)
+        look(
+            &self
+                .current
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .state,
+        )
     }
 
     /// Changes the state and returns when the change is durable.
@@ -129,7 +135,11 @@ mod tests {
         for task in tasks {
             task.await.unwrap().unwrap();
         }
-        assert_eq!(store.saves.load(Ordering::SeqCst), 2, "the first alone, the rest together");
+        assert_eq!(
+            store.saves.load(Ordering::SeqCst),
+            2,
+            "the first alone, the rest together"
+        );
         let last = store.last.lock().unwrap().clone().unwrap();
         assert_eq!((last.choices.len(), last.serial), (20, 2));
     }

@@ -37,7 +37,10 @@ impl LocalStore {
     }
 
     fn ensure_directory(&self) -> io::Result<()> {
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.directory)
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&self.directory)
     }
 
     fn read(&self, stack: &str) -> Result<Option<State>, StateError> {
@@ -97,7 +100,10 @@ impl LocalStore {
                         )
                     },
                 );
-                return Err(StateError::Locked { stack: stack.to_owned(), owner });
+                return Err(StateError::Locked {
+                    stack: stack.to_owned(),
+                    owner,
+                });
             }
             Err(TryLockError::Error(error)) => return Err(failed(error)),
         }
@@ -109,7 +115,9 @@ impl LocalStore {
             since: Timestamp::now(),
         };
         let text = serde_json::to_vec(&owner).map_err(|error| failed(error.into()))?;
-        file.set_len(0).and_then(|()| file.write_all(&text)).map_err(failed)?;
+        file.set_len(0)
+            .and_then(|()| file.write_all(&text))
+            .map_err(failed)?;
         Ok(Lock::new(file))
     }
 }
@@ -125,7 +133,8 @@ impl Store for LocalStore {
             let mut text =
                 serde_json::to_vec_pretty(state).map_err(|error| access(&path, &error.into()))?;
             text.push(b'\n');
-            self.write(&state.stack, &text).map_err(|error| access(&path, &error))
+            self.write(&state.stack, &text)
+                .map_err(|error| access(&path, &error))
         })
     }
 
@@ -176,7 +185,10 @@ impl Store for LocalStore {
 }
 
 fn access(path: &Path, error: &io::Error) -> StateError {
-    StateError::Access { place: path.display().to_string(), reason: error.to_string() }
+    StateError::Access {
+        place: path.display().to_string(),
+        reason: error.to_string(),
+    }
 }
 
 fn whoami() -> String {
@@ -209,10 +221,16 @@ mod tests {
             store.save(&state).await.unwrap();
         }
         let file = directory.path().join("state/dev.json");
-        assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(
+            fs::metadata(&file).unwrap().permissions().mode() & 0o777,
+            0o600
+        );
         assert_eq!(store.load("dev").await.unwrap().unwrap().serial, 3);
         let previous = fs::read_to_string(directory.path().join("state/dev.previous.json"));
-        assert_eq!(State::parse(&previous.unwrap(), "previous").unwrap().serial, 2);
+        assert_eq!(
+            State::parse(&previous.unwrap(), "previous").unwrap().serial,
+            2
+        );
         assert_eq!(store.stacks().await.unwrap(), ["dev"]);
         store.remove("dev").await.unwrap();
         assert!(store.load("dev").await.unwrap().is_none());
@@ -225,7 +243,10 @@ mod tests {
         let first = store.lock("dev", "up").await.unwrap();
         let error = store.lock("dev", "down").await.err().unwrap().to_string();
         let holder = format!("(process {})", std::process::id());
-        assert!(error.contains("`up` of ") && error.contains(&holder), "{error}");
+        assert!(
+            error.contains("`up` of ") && error.contains(&holder),
+            "{error}"
+        );
         drop(first);
         assert!(store.lock("dev", "down").await.is_ok());
     }

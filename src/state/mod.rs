@@ -93,7 +93,9 @@ impl Record {
 
     /// The settings to look the resource up with: applied ones, else intended ones.
     pub fn known_spec(&self) -> Option<&Value> {
-        self.spec.as_ref().or_else(|| self.intent.as_ref()?.spec.as_ref())
+        self.spec
+            .as_ref()
+            .or_else(|| self.intent.as_ref()?.spec.as_ref())
     }
 }
 
@@ -155,13 +157,17 @@ impl State {
 
     /// Reads a document, refusing what this program does not understand.
     pub fn parse(text: &str, place: &str) -> Result<Self, StateError> {
-        let unreadable = |reason: String| StateError::Unreadable { place: place.to_owned(), reason };
+        let unreadable = |reason: String| StateError::Unreadable {
+            place: place.to_owned(),
+            reason,
+        };
         let value: Value = serde_json::from_str(text).map_err(|e| unreadable(e.to_string()))?;
         let format = value.get("format").and_then(Value::as_u64);
         match format {
-            Some(format) if format > u64::from(FORMAT) => {
-                Err(StateError::Newer { place: place.to_owned(), format })
-            }
+            Some(format) if format > u64::from(FORMAT) => Err(StateError::Newer {
+                place: place.to_owned(),
+                format,
+            }),
             Some(_) => serde_json::from_value(value).map_err(|e| unreadable(e.to_string())),
             None => Err(unreadable("it has no `format` number".to_owned())),
         }
@@ -241,7 +247,9 @@ pub struct Lock {
 
 impl Lock {
     fn new(held: impl Send + Sync + 'static) -> Self {
-        Self { _held: Box::new(held) }
+        Self {
+            _held: Box::new(held),
+        }
     }
 }
 
@@ -252,7 +260,9 @@ pub fn open(location: Option<&str>) -> Result<Box<dyn Store>, StateError> {
             place: url.to_owned(),
             reason: "only a directory can hold states; give a path".to_owned(),
         }),
-        other => Ok(Box::new(LocalStore::new(PathBuf::from(other.unwrap_or("state"))))),
+        other => Ok(Box::new(LocalStore::new(PathBuf::from(
+            other.unwrap_or("state"),
+        )))),
     }
 }
 
@@ -266,17 +276,30 @@ mod tests {
         let state = State::parse(text, "example.json").unwrap();
         assert_eq!(state.format, FORMAT);
         let written = serde_json::to_value(&state).unwrap();
-        assert_eq!(written, serde_json::from_str::<Value>(text).unwrap(), "no field is lost");
-        assert!(include_str!("../../state/README.md").contains(text.trim()), "README shows it");
+        assert_eq!(
+            written,
+            serde_json::from_str::<Value>(text).unwrap(),
+            "no field is lost"
+        );
+        assert!(
+            include_str!("../../state/README.md").contains(text.trim()),
+            "README shows it"
+        );
     }
 
     #[test]
     fn a_newer_format_and_damaged_text_are_refused_with_the_place() {
         let newer = State::parse(r#"{"format": 99}"#, "state/dev.json").unwrap_err();
-        assert!(newer.to_string().contains("state/dev.json has format 99"), "{newer}");
+        assert!(
+            newer.to_string().contains("state/dev.json has format 99"),
+            "{newer}"
+        );
         for text in ["", "{", "[]", "{}", r#"{"format": 1}"#] {
             let error = State::parse(text, "state/dev.json").unwrap_err();
-            assert!(matches!(error, StateError::Unreadable { .. }), "{text}: {error}");
+            assert!(
+                matches!(error, StateError::Unreadable { .. }),
+                "{text}: {error}"
+            );
         }
     }
 }

@@ -45,6 +45,11 @@ class LogsTest(SandboxTest):
         self.assertEqual((name, 7, "STANDARD"), (group["logGroupName"], group["retentionInDays"], group["logGroupClass"]))
         self.assertEqual([name], [item["logGroupName"] for item in logs.describe_log_groups(logGroupNamePattern="order-api-dev")["logGroups"]])
         self.assertEqual([], logs.describe_log_groups(logGroupNamePattern="nothing")["logGroups"])
+        logs.create_log_group(logGroupName=name + "-other")
+        for identifier in (name, group["logGroupArn"]):
+            found = logs.describe_log_groups(logGroupIdentifiers=[identifier])["logGroups"]
+            self.assertEqual([(name, 7)], [(item["logGroupName"], item["retentionInDays"]) for item in found])
+        logs.delete_log_group(logGroupName=name + "-other")
         arn = group["arn"].removesuffix(":*")
         self.assertEqual(arn, group["logGroupArn"])
         logs.tag_resource(resourceArn=arn, tags={"a": "1"})

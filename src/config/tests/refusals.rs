@@ -151,7 +151,7 @@ fn names_of_stack_region_profile_and_state() {
         (
             "state = >>'gs://bucket'",
             "`state` is \"gs://bucket\"",
-            "s3://bucket/prefix",
+            "a directory",
         ),
         ("state = >>'s3://'", "no place for state", "directory"),
     ] {
@@ -264,7 +264,7 @@ fn flags_and_variables_are_refused_by_their_names_before_the_file() {
         (
             variables(&[("ORDERCTL_STATE", "ftp://x")]),
             "`ORDERCTL_STATE` is \"ftp://x\"",
-            "s3://",
+            "a directory",
         ),
     ] {
         let error = load_with(bad_file, overrides).unwrap_err();

@@ -9,73 +9,11 @@ use tokio::time::{Instant, sleep_until};
 
 use super::faults::{Effect, Fault, Operation, Power, lost, refusal};
 use super::kinds::{Outputs, Settings};
+use super::objects::{Behaviour, Call, Object, id_of};
 use crate::resource::{Changes, Class, Condition, Error, Resolved, Result, Scope, Tags, UNKNOWN};
 
 /// How long a request is on its way, and its answer too.
 const LATENCY: Duration = Duration::from_millis(50);
-
-/// What the cloud knows of a kind.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Behaviour {
-    pub(super) kind: &'static str,
-    /// Refuses the deletion of what it refers to.
-    pub(super) holds: bool,
-    pub(super) named: bool,
-    pub(super) has_parent: bool,
-    /// Its identity includes its shape, so that two shapes can stand side by side.
-    pub(super) shaped: bool,
-    pub(super) shared: bool,
-    /// Stays visible after its deletion.
-    pub(super) ghost: bool,
-    /// Every update is a new revision.
-    pub(super) revisions: bool,
-    /// Cannot be made before what it refers to works.
-    pub(super) needs_ready: bool,
-    pub(super) ready_after: Duration,
-    pub(super) gone_after: Duration,
-}
-
-#[derive(Clone, Debug)]
-pub(super) struct Object {
-    pub(super) behaviour: Behaviour,
-    pub(super) id: String,
-    pub(super) node: String,
-    pub(super) spec: Settings<Resolved>,
-    pub(super) revision: usize,
-    pub(super) failed: bool,
-    visible_at: Instant,
-    ready_at: Instant,
-    gone_at: Option<Instant>,
-    /// An accepted update that does not show yet.
-    coming: Option<(Instant, Settings<Resolved>)>,
-}
-
-impl Object {
-    pub(super) fn arn(&self) -> String {
-        match self.behaviour.revisions {
-            true => format!("{}:{}", self.id, self.revision),
-            false => self.id.clone(),
-        }
-    }
-
-    fn uses(&self, id: &str) -> bool {
-        self.spec.references().any(|arn| id_of(arn) == id)
-    }
-}
-
-fn id_of(arn: &str) -> &str {
-    arn.split(':').next().unwrap_or(arn)
-}
-
-/// One call that reached the cloud.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) struct Call {
-    pub(super) operation: Operation,
-    pub(super) node: String,
-    pub(super) at: Duration,
-    pub(super) code: Option<String>,
-    pub(super) token: Option<String>,
-}
 
 #[derive(Default)]
 pub(super) struct Inner {
@@ -355,17 +293,6 @@ struct InFlight<'a>(&'a Cloud);
 impl Drop for InFlight<'_> {
     fn drop(&mut self) {
         self.0.look().in_flight -= 1;
-    }
-}
-
-impl Object {
-    fn collides(&self, behaviour: Behaviour, want: &Settings<Resolved>) -> bool {
-        let named = behaviour.named && self.spec.name == want.name;
-        let placed = behaviour.has_parent
-            && self.spec.name == want.name
-            && self.spec.parent == want.parent
-            && (!behaviour.shaped || self.spec.shape == want.shape);
-        self.behaviour.kind == behaviour.kind && (named || placed)
     }
 }
 

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::cloud::{Behaviour, Cloud};
+use super::cloud::Cloud;
+use super::objects::Behaviour;
 use crate::engine::{Graph, Kinds};
 use crate::resource::{
     AnyKind, Bound, Changes, Declared, Handle, Identity, Input, Last, Live, Refusal, Replacement,

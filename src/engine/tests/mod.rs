@@ -5,6 +5,7 @@
 mod cloud;
 mod faults;
 mod kinds;
+mod objects;
 mod world;
 
 mod applying;

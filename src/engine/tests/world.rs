@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until, timeout};
 
-use super::cloud::{Cloud, Inner, Object};
+use super::cloud::{Cloud, Inner};
 use super::faults::Operation;
 use super::kinds::{self, Fake, Settings, Traits};
+use super::objects::Object;
 use crate::engine::{
     Action, ApplyOptions, Context, Declaration, Event, Events, Graph, Plan, PlanError, PlanOptions,
     Report, Stop, TeardownOptions, apply, find_all, plan, teardown,
@@ -414,7 +415,7 @@ impl World {
     }
 
     /// Changes the only object of `node` behind everybody's back.
-    pub(super) fn meddle(&self, node: &str, change: impl FnOnce(&mut super::cloud::Object)) {
+    pub(super) fn meddle(&self, node: &str, change: impl FnOnce(&mut Object)) {
         let mut inner = self.cloud.look();
         let mut found = inner
             .objects

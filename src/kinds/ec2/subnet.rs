@@ -1,9 +1,9 @@
 //! `ec2/subnet`: one address range of a VPC, in one Availability Zone.
 
-use aws_sdk_ec2::types::{AttributeBooleanValue, ResourceType, Subnet as AwsSubnet};
+use aws_sdk_ec2::types::{AttributeBooleanValue, Filter, ResourceType, Subnet as AwsSubnet, Tag};
 use serde::{Deserialize, Serialize};
 
-use super::{SubnetId, VpcId, by_id, change_tags, of_stack, pick, tag_on_create, tags_of};
+use super::{Described, SubnetId, VpcId, change_tags, find, tag_on_create, tags_of};
 use crate::aws::{Answer, Aws, GoneIsNone, missing};
 use crate::resource::{
     Changes, Condition, Identity, Last, Live, Refusal, Resolved, Resource, Result, Scope, Stage,
@@ -58,14 +58,7 @@ impl Resource for Subnet {
         last: Option<&Last<Self>>,
     ) -> Result<Option<Live<Self>>> {
         let known = last.map(|last| &*last.outputs.id);
-        let ours = aws
-            .read_once("ec2:DescribeSubnets", describe(aws, of_stack(scope)))
-            .await?;
-        let mut found = pick(&ours, scope, known, AwsSubnet::subnet_id, AwsSubnet::tags).cloned();
-        if let (None, Some(id)) = (&found, known) {
-            // Its tags may have been taken off by hand; the id still finds it.
-            found = describe(aws, by_id("subnet-id", id)).await?.pop();
-        }
+        let found = find::<AwsSubnet>(aws, scope, known).await?;
         found.map(live).transpose()
     }
 
@@ -126,22 +119,29 @@ impl Resource for Subnet {
     }
 }
 
-async fn describe(aws: &Aws, filter: aws_sdk_ec2::types::Filter) -> Result<Vec<AwsSubnet>> {
-    let pages = aws
-        .ec2
-        .describe_subnets()
-        .filters(filter)
-        .into_paginator()
-        .items()
-        .send();
-    pages
-        .collect::<std::result::Result<_, _>>()
-        .await
-        .of("ec2:DescribeSubnets")
+impl Described for AwsSubnet {
+    const OPERATION: &'static str = "ec2:DescribeSubnets";
+    const ID_FILTER: &'static str = "subnet-id";
+
+    fn id_and_tags(&self) -> (Option<&str>, &[Tag]) {
+        (self.subnet_id(), self.tags())
+    }
+
+    async fn describe(aws: &Aws, filters: Vec<Filter>) -> Result<Vec<Self>> {
+        let pages = aws
+            .ec2
+            .describe_subnets()
+            .set_filters(Some(filters))
+            .into_paginator()
+            .items()
+            .send();
+        let all: std::result::Result<_, _> = pages.collect().await;
+        all.of(Self::OPERATION)
+    }
 }
 
 fn live(subnet: AwsSubnet) -> Result<Live<Subnet>> {
-    let field = |name| missing("ec2:DescribeSubnets", name);
+    let field = |name| missing(AwsSubnet::OPERATION, name);
     let cidr = subnet.cidr_block().and_then(|text| text.parse().ok());
     let state = subnet.state().map_or("", |state| state.as_str());
     Ok(Live {
@@ -167,13 +167,14 @@ mod tests {
     use aws_sdk_ec2::Client;
     use aws_sdk_ec2::operation::describe_subnets::DescribeSubnetsOutput;
     use aws_sdk_ec2::operation::modify_subnet_attribute::ModifySubnetAttributeOutput;
-    use aws_sdk_ec2::types::{SubnetState, Tag};
+    use aws_sdk_ec2::types::SubnetState;
     use aws_smithy_mocks::mock;
     use serde_json::json;
 
     use super::*;
     use crate::aws::testing::{mocked, scope};
-    use crate::resource::{NODE_TAG, diff};
+    use crate::kinds::ec2::testing::{aws_tags, tags};
+    use crate::resource::diff;
 
     fn want() -> SubnetSpec<Resolved> {
         SubnetSpec {
@@ -181,7 +182,7 @@ mod tests {
             cidr: "10.0.0.0/24".parse().unwrap(),
             availability_zone: "us-east-1a".into(),
             map_public_ip_on_launch: true,
-            tags: Tags::from_pairs([(NODE_TAG, "public-subnet-1")]),
+            tags: tags("public-subnet-1"),
         }
     }
 
@@ -193,12 +194,7 @@ mod tests {
             .availability_zone("us-east-1a")
             .map_public_ip_on_launch(true)
             .state(SubnetState::Available)
-            .tags(
-                Tag::builder()
-                    .key(NODE_TAG)
-                    .value("public-subnet-1")
-                    .build(),
-            )
+            .set_tags(aws_tags("public-subnet-1"))
             .build()
     }
 
@@ -223,21 +219,21 @@ mod tests {
         let untagged = mock!(Client::describe_subnets)
             .match_requests(|r| r.filters()[0].values() == ["subnet-1"])
             .then_output(|| {
-                let subnet = AwsSubnet::builder().set_tags(None);
-                let _ = subnet;
-                DescribeSubnetsOutput::builder().subnets(in_aws()).build()
+                let mut subnet = in_aws();
+                subnet.tags = None;
+                DescribeSubnetsOutput::builder().subnets(subnet).build()
             });
         let gone = mock!(Client::describe_subnets)
             .match_requests(|r| r.filters()[0].values() == ["subnet-2"])
             .then_output(|| DescribeSubnetsOutput::builder().build());
         let aws = mocked(&[&nothing, &untagged, &gone]);
-        for (id, found) in [("subnet-1", true), ("subnet-2", false)] {
+        for (id, expected) in [("subnet-1", Some(Tags::default())), ("subnet-2", None)] {
             let last = Last {
                 outputs: SubnetOutputs { id: id.into() },
                 spec: want(),
             };
             let live = Subnet::observe(&aws, &scope("public-subnet-1"), &want(), Some(&last)).await;
-            assert_eq!(live.unwrap().is_some(), found, "{id}");
+            assert_eq!(live.unwrap().map(|live| live.spec.tags), expected, "{id}");
         }
     }
 

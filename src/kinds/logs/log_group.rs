@@ -38,6 +38,8 @@ outputs! { LogGroup =>
     }
 }
 
+const OPERATION: &str = "logs:DescribeLogGroups";
+
 impl Resource for LogGroup {
     const KIND: &'static str = "logs/log_group";
     const IDENTITY: Identity = Identity::Name;
@@ -58,16 +60,13 @@ impl Resource for LogGroup {
         want: &LogGroupSpec,
         last: Option<&Last<Self>>,
     ) -> Result<Option<Live<Self>>> {
-        const OPERATION: &str = "logs:DescribeLogGroups";
         let name = last.map_or(&want.name, |last| &last.outputs.name);
-        let prefix = shared_prefix(name, &scope.stack);
-        let key = format!("{OPERATION} {prefix}");
-        let groups = aws.read_once(&key, describe(aws, prefix)).await?;
-        let group = groups
-            .iter()
-            .find(|group| group.log_group_name() == Some(name));
-        let Some(group) = group else {
-            return Ok(None);
+        let group = match among_recorded(aws, name).await? {
+            Some(group) => group,
+            None => match search(aws, &scope.stack, name).await? {
+                Some(group) => group,
+                None => return Ok(None),
+            },
         };
         let arn = group.arn().ok_or_else(missing(OPERATION, "arn"))?;
         let arn = arn.trim_end_matches(":*");
@@ -138,6 +137,57 @@ impl Resource for LogGroup {
     }
 }
 
+/// How many names DescribeLogGroups takes.
+const NAMES_PER_CALL: usize = 50;
+
+/// Reads the group together with all recorded ones. `None` if it is not among them, or if its
+/// retention is not: only the documentation of searches by prefix promises it.
+async fn among_recorded(aws: &Aws, name: &str) -> Result<Option<AwsLogGroup>> {
+    let names = aws.recorded(LogGroup::KIND, "name");
+    if !names.iter().any(|recorded| recorded == name) {
+        return Ok(None);
+    }
+    let key = format!("{OPERATION} by name");
+    let groups = aws.read_once(&key, describe_named(aws, names)).await?;
+    let group = groups.iter().find(|group| is_called(group, name));
+    Ok(group
+        .filter(|group| group.retention_in_days().is_some())
+        .cloned())
+}
+
+/// Finds the group among those whose names begin alike.
+async fn search(aws: &Aws, stack: &str, name: &str) -> Result<Option<AwsLogGroup>> {
+    let prefix = shared_prefix(name, stack);
+    let key = format!("{OPERATION} {prefix}");
+    let groups = aws.read_once(&key, describe(aws, prefix)).await?;
+    let group = groups.iter().find(|group| is_called(group, name));
+    Ok(group.cloned())
+}
+
+fn is_called(group: &AwsLogGroup, name: &str) -> bool {
+    group.log_group_name() == Some(name)
+}
+
+async fn describe_named(aws: &Aws, names: Vec<String>) -> Result<Vec<AwsLogGroup>> {
+    let mut found = Vec::new();
+    for names in names.chunks(NAMES_PER_CALL) {
+        let pages = aws
+            .logs
+            .describe_log_groups()
+            .set_log_group_identifiers(Some(names.to_vec()))
+            .into_paginator()
+            .items()
+            .send();
+        let groups = pages.collect::<std::result::Result<Vec<_>, _>>().await;
+        match groups.of(OPERATION) {
+            Ok(groups) => found.extend(groups),
+            // A shortcut; what is missing is searched for.
+            Err(_) => return Ok(Vec::new()),
+        }
+    }
+    Ok(found)
+}
+
 /// Gives the beginning that `name` has in common with its neighbours of the same stack: all up to
 /// the last path segment that ends in the stack's suffix.
 ///
@@ -168,7 +218,7 @@ async fn describe(aws: &Aws, prefix: &str) -> Result<Vec<AwsLogGroup>> {
     pages
         .collect::<std::result::Result<_, _>>()
         .await
-        .of("logs:DescribeLogGroups")
+        .of(OPERATION)
 }
 
 async fn set_retention(aws: &Aws, name: &str, days: i32) -> Result<()> {
@@ -283,6 +333,39 @@ mod tests {
             let (groups, tagged) = (described(vec![group]), tagged());
             let live = observe(&mocked(&[&groups, &tagged]), &want(7)).await;
             assert_eq!(live.unwrap().spec.retention_days, days);
+        }
+    }
+
+    #[tokio::test]
+    async fn recorded_groups_are_read_with_one_call_and_searched_for_if_that_hides_their_retention()
+    {
+        let names = ["/ecs/order-api-dev", "/aws/other"];
+        for (by_name, searches) in [(Some(3), 0), (None, 1)] {
+            let named = mock!(Client::describe_log_groups)
+                .match_requests(|r| r.log_group_identifiers().len() == 2)
+                .then_output(move || {
+                    let group = group("/ecs/order-api-dev").set_retention_in_days(by_name);
+                    DescribeLogGroupsOutput::builder()
+                        .log_groups(group.build())
+                        .build()
+                });
+            let searched = mock!(Client::describe_log_groups)
+                .match_requests(|r| r.log_group_name_prefix().is_some())
+                .then_output(|| {
+                    let group = group("/ecs/order-api-dev").retention_in_days(3);
+                    DescribeLogGroupsOutput::builder()
+                        .log_groups(group.build())
+                        .build()
+                });
+            let recorded = names.map(|name| (LogGroup::KIND.to_owned(), json!({ "name": name })));
+            let aws = mocked(&[&named, &searched, &tagged()]);
+            let aws = aws.knowing(recorded);
+            let live = observe(&aws, &want(7)).await.unwrap();
+            assert_eq!(
+                live.spec.retention_days, 3,
+                "the live value, never the wanted"
+            );
+            assert_eq!((named.num_calls(), searched.num_calls()), (1, searches));
         }
     }
 

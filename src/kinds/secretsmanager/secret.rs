@@ -4,7 +4,7 @@
 use aws_sdk_secretsmanager::operation::describe_secret::DescribeSecretOutput;
 use serde::{Deserialize, Serialize};
 
-use super::{Credentials, SecretArn, add_tags, change_tags, sdk_tags, tags_of};
+use super::{Credentials, SecretArn, add_tags, change_tags, read_credentials, sdk_tags, tags_of};
 use crate::aws::{Answer, Aws, GoneIsNone, missing};
 use crate::resource::{
     Changes, Class, Condition, Error, Identity, Last, Live, Refusal, Resolved, Resource, Result,
@@ -189,7 +189,7 @@ async fn put_value(
 }
 
 /// Takes back the secret whose recovery window blocks the name, if it is this stack's, and gives it
-/// the new `credentials`. `refusal` is AWS's answer to the create: it stands when there is nothing
+/// the new `credentials` unless it holds usable ones. `refusal` is AWS's answer to the create: it stands when there is nothing
 /// to restore, because then a forced deletion is about to end.
 async fn restore(
     aws: &Aws,
@@ -238,268 +238,16 @@ async fn restore(
         Err(error) => return Err(error),
     }
     add_tags(aws, arn, &tags, &want.tags).await?;
-    put_value(aws, arn, credentials, scope.token.clone()).await?;
-    Ok(SecretOutputs { arn: arn.into() })
+    let arn = SecretArn::from(arn);
+    // A cluster that runs still has the old password, and would not learn of a new one.
+    let keeps = read_credentials(aws, &arn)
+        .await
+        .is_ok_and(|kept| kept.username == want.username);
+    if !keeps {
+        put_value(aws, &arn, credentials, scope.token.clone()).await?;
+    }
+    Ok(SecretOutputs { arn })
 }
 
 #[cfg(test)]
-mod tests {
-    use aws_sdk_secretsmanager::Client;
-    use aws_sdk_secretsmanager::error::ErrorMetadata;
-    use aws_sdk_secretsmanager::operation::create_secret::{CreateSecretError, CreateSecretOutput};
-    use aws_sdk_secretsmanager::operation::delete_secret::DeleteSecretOutput;
-    use aws_sdk_secretsmanager::operation::describe_secret::DescribeSecretError;
-    use aws_sdk_secretsmanager::operation::get_random_password::GetRandomPasswordOutput;
-    use aws_sdk_secretsmanager::operation::get_secret_value::GetSecretValueOutput;
-    use aws_sdk_secretsmanager::operation::put_secret_value::PutSecretValueOutput;
-    use aws_sdk_secretsmanager::operation::restore_secret::{
-        RestoreSecretError, RestoreSecretOutput,
-    };
-    use aws_sdk_secretsmanager::operation::tag_resource::TagResourceOutput;
-    use aws_sdk_secretsmanager::operation::update_secret::UpdateSecretOutput;
-    use aws_sdk_secretsmanager::primitives::DateTime;
-    use aws_smithy_mocks::{Rule, mock};
-    use serde_json::json;
-
-    use super::*;
-    use crate::aws::testing::{mocked, scope};
-    use crate::resource::{Bound, NODE_TAG, Verb, diff};
-
-    const NAME: &str = "order-api-db-password-dev";
-    const ARN: &str =
-        "arn:aws:secretsmanager:us-east-1:123456789012:secret:order-api-db-password-dev-AbCdEf";
-
-    fn want() -> SecretSpec<Resolved> {
-        SecretSpec {
-            name: NAME.into(),
-            description: "Credentials of the order API's database".into(),
-            username: "admin".into(),
-            tags: Tags::from_pairs([(STACK_TAG, "dev"), (NODE_TAG, "db-secret")]),
-        }
-    }
-
-    fn in_aws(deleted: bool, tags: &[(&str, &str)]) -> impl Fn() -> DescribeSecretOutput + use<> {
-        let tags = Tags::from_pairs(tags.iter().copied());
-        move || {
-            DescribeSecretOutput::builder()
-                .arn(ARN)
-                .name(NAME)
-                .description("Credentials of the order API's database")
-                .set_tags(Some(sdk_tags(tags.iter())))
-                .set_deleted_date(deleted.then(|| DateTime::from_secs(1_700_000_000)))
-                .build()
-        }
-    }
-
-    const OURS: &[(&str, &str)] = &[(STACK_TAG, "dev"), (NODE_TAG, "db-secret")];
-
-    fn last() -> Last<Secret> {
-        Last {
-            outputs: SecretOutputs { arn: ARN.into() },
-            spec: want(),
-        }
-    }
-
-    fn random() -> Rule {
-        mock!(Client::get_random_password).then_output(|| {
-            GetRandomPasswordOutput::builder()
-                .random_password("hunter2")
-                .build()
-        })
-    }
-
-    fn refused() -> Rule {
-        mock!(Client::create_secret).then_error(|| {
-            let message = "You can\u{2019}t create this secret because a secret with this name is \
-                           already scheduled for deletion.";
-            CreateSecretError::generic(
-                ErrorMetadata::builder()
-                    .code("InvalidRequestException")
-                    .message(message)
-                    .build(),
-            )
-        })
-    }
-
-    fn not_found() -> DescribeSecretError {
-        DescribeSecretError::generic(
-            ErrorMetadata::builder()
-                .code("ResourceNotFoundException")
-                .build(),
-        )
-    }
-
-    #[tokio::test]
-    async fn observe_maps_every_field_back_by_name_first_and_by_full_arn_when_known() {
-        for (id, last) in [(NAME, None), (ARN, Some(last()))] {
-            let rule = mock!(Client::describe_secret)
-                .match_requests(move |r| r.secret_id() == Some(id))
-                .then_output(in_aws(false, OURS));
-            let live = Secret::observe(
-                &mocked(&[&rule]),
-                &scope("db-secret"),
-                &want(),
-                last.as_ref(),
-            )
-            .await
-            .unwrap()
-            .unwrap();
-            assert_eq!(live.spec, want());
-            assert_eq!(&*live.outputs.arn, ARN);
-        }
-    }
-
-    #[tokio::test]
-    async fn a_missing_secret_and_one_in_its_recovery_window_are_gone() {
-        let missing = mock!(Client::describe_secret).then_error(not_found);
-        let deleted = mock!(Client::describe_secret).then_output(in_aws(true, OURS));
-        for rule in [missing, deleted] {
-            let live = Secret::observe(&mocked(&[&rule]), &scope("db-secret"), &want(), None).await;
-            assert!(live.unwrap().is_none());
-        }
-    }
-
-    #[tokio::test]
-    async fn create_stores_a_new_password_under_the_saved_token_with_tags() {
-        let create = mock!(Client::create_secret)
-            .match_requests(|r| {
-                r.name() == Some(NAME)
-                    && r.client_request_token() == Some("token-1")
-                    && r.secret_string() == Some(r#"{"username":"admin","password":"hunter2"}"#)
-                    && tags_of(r.tags()) == want().tags
-            })
-            .then_output(|| CreateSecretOutput::builder().arn(ARN).build());
-        let mut scope = scope("db-secret");
-        scope.token = Some("token-1".into());
-        let outputs = Secret::create(&mocked(&[&random(), &create]), &scope, &want())
-            .await
-            .unwrap();
-        assert_eq!(&*outputs.arn, ARN);
-    }
-
-    #[tokio::test]
-    async fn our_own_deleted_secret_is_restored_with_a_new_password_and_our_tags() {
-        let describe =
-            mock!(Client::describe_secret).then_output(in_aws(true, &[(STACK_TAG, "dev")]));
-        let restore = mock!(Client::restore_secret)
-            .match_requests(|r| r.secret_id() == Some(ARN))
-            .then_output(|| RestoreSecretOutput::builder().build());
-        let tag = mock!(Client::tag_resource)
-            .match_requests(|r| r.tags().len() == 1 && r.tags()[0].key() == Some(NODE_TAG))
-            .then_output(|| TagResourceOutput::builder().build());
-        let put = mock!(Client::put_secret_value)
-            .match_requests(|r| {
-                r.secret_id() == Some(ARN)
-                    && r.secret_string().is_some_and(|s| s.contains("hunter2"))
-            })
-            .then_output(|| PutSecretValueOutput::builder().build());
-        let (random, refused) = (random(), refused());
-        let aws = mocked(&[&random, &refused, &describe, &restore, &tag, &put]);
-        let outputs = Secret::create(&aws, &scope("db-secret"), &want())
-            .await
-            .unwrap();
-        assert_eq!(&*outputs.arn, ARN);
-        assert_eq!(
-            (restore.num_calls(), tag.num_calls(), put.num_calls()),
-            (1, 1, 1)
-        );
-    }
-
-    #[tokio::test]
-    async fn a_deleted_secret_of_others_is_left_alone_and_named_with_advice() {
-        let describe =
-            mock!(Client::describe_secret).then_output(in_aws(true, &[(STACK_TAG, "prod")]));
-        let (random, refused) = (random(), refused());
-        let aws = mocked(&[&random, &refused, &describe]);
-        let error = Secret::create(&aws, &scope("db-secret"), &want())
-            .await
-            .unwrap_err();
-        assert!(error.message().contains(NAME));
-        assert!(error.advice().unwrap().contains("restore-secret"));
-        assert_eq!(patience(&error), None, "waiting does not help");
-    }
-
-    #[tokio::test]
-    async fn a_forced_deletion_still_under_way_is_waited_for() {
-        let gone = mock!(Client::describe_secret).then_error(not_found);
-        let there = mock!(Client::describe_secret).then_output(in_aws(true, OURS));
-        let lost = mock!(Client::restore_secret).then_error(|| {
-            RestoreSecretError::generic(
-                ErrorMetadata::builder()
-                    .code("ResourceNotFoundException")
-                    .build(),
-            )
-        });
-        for rules in [vec![&gone], vec![&there, &lost]] {
-            let (random, refused) = (random(), refused());
-            let rules: Vec<_> = [&random, &refused].into_iter().chain(rules).collect();
-            let error = Secret::create(&mocked(&rules), &scope("db-secret"), &want())
-                .await
-                .unwrap_err();
-            assert!(patience(&error).is_some_and(|time| time.as_secs() == 120));
-        }
-    }
-
-    fn patience(error: &Error) -> Option<std::time::Duration> {
-        use crate::resource::AnyKind;
-        let kind = Bound::<Secret>::new(std::sync::Arc::new(mocked(&[])));
-        kind.profile().patience(Verb::Create, error)
-    }
-
-    #[tokio::test]
-    async fn update_sends_only_what_changed_and_a_new_user_keeps_the_password() {
-        let describe = mock!(Client::update_secret)
-            .match_requests(|r| r.description() == Some("new") && r.secret_string().is_none())
-            .then_output(|| UpdateSecretOutput::builder().build());
-        let value = mock!(Client::get_secret_value).then_output(|| {
-            GetSecretValueOutput::builder()
-                .secret_string(r#"{"username":"admin","password":"hunter2"}"#)
-                .build()
-        });
-        let put = mock!(Client::put_secret_value)
-            .match_requests(|r| {
-                r.secret_string() == Some(r#"{"username":"orders","password":"hunter2"}"#)
-            })
-            .then_output(|| PutSecretValueOutput::builder().build());
-        let described = SecretSpec {
-            description: "new".into(),
-            ..want()
-        };
-        let renamed = SecretSpec {
-            username: "orders".into(),
-            ..want()
-        };
-        for want_now in [described, renamed] {
-            let aws = mocked(&[&describe, &value, &put]);
-            let live = Live {
-                outputs: SecretOutputs { arn: ARN.into() },
-                spec: want(),
-                condition: Condition::Ready,
-            };
-            let changes = diff(&json!(want_now), &json!(live.spec), None);
-            Secret::update(&aws, &scope("db-secret"), &live, &want_now, &changes)
-                .await
-                .unwrap();
-            assert_eq!(aws.calls().writes(), 1);
-        }
-    }
-
-    #[tokio::test]
-    async fn delete_frees_the_name_at_once() {
-        let delete = mock!(Client::delete_secret)
-            .match_requests(|r| {
-                r.secret_id() == Some(ARN)
-                    && r.force_delete_without_recovery() == Some(true)
-                    && r.recovery_window_in_days().is_none()
-            })
-            .then_output(|| DeleteSecretOutput::builder().build());
-        let live = Live {
-            outputs: SecretOutputs { arn: ARN.into() },
-            spec: want(),
-            condition: Condition::Ready,
-        };
-        Secret::delete(&mocked(&[&delete]), &scope("db-secret"), &live)
-            .await
-            .unwrap();
-    }
-}
+mod tests;

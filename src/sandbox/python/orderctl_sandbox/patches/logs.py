@@ -1,7 +1,7 @@
 """CloudWatch Logs.
 
 Gaps (moto 5.2.5): PutMetricFilter adds a second filter of the same name and needs no log group; deleting a missing
-filter succeeds; filters and tags outlive their group; logGroupNamePattern is ignored; the class is not
+filter succeeds; filters and tags outlive their group; logGroupNamePattern and logGroupIdentifiers are ignored; the class is not
 answered; tags of a missing group are an empty map.
 Restores: PutMetricFilter as upsert (field guide section 3), ``ResourceNotFoundException`` for what is missing.
 """
@@ -40,9 +40,14 @@ def apply() -> None:
     @wrap(LogsResponse, "describe_log_groups")
     def by_pattern(original, self):
         pattern = self._get_param("logGroupNamePattern")
-        if not pattern:
+        identifiers = self._get_param("logGroupIdentifiers")
+        if not pattern and not identifiers:
             return original(self)
-        groups = [group for name, group in sorted(self.logs_backend.groups.items()) if pattern in name]
+        groups = [
+            group
+            for name, group in sorted(self.logs_backend.groups.items())
+            if (not pattern or pattern in name) and (not identifiers or name in identifiers or group.arn.removesuffix(":*") in identifiers)
+        ]
         return json.dumps({"logGroups": [group.to_describe_dict() for group in groups]})
 
     @wrap(LogsBackend, "delete_log_group")

@@ -1,0 +1,19 @@
+//! Everything a person or a script reads: the printer, the views of plans and reports, the
+//! progress of a run. Views turn values into text and print nothing; only the printer writes.
+
+mod board;
+pub mod json;
+pub mod plan_view;
+pub mod printer;
+pub mod progress;
+mod removal_view;
+pub mod report_view;
+mod screen;
+mod style;
+pub mod table;
+mod text;
+mod values;
+
+pub use printer::{ColorChoice, LogWriter, Printer, PrinterOptions};
+pub use progress::{Follower, follow};
+pub use style::Style;

@@ -1,0 +1,96 @@
+//! The words and measures all views share, so that the same thing reads the same everywhere.
+
+use std::time::Duration;
+
+use crate::engine::{Action, Phase};
+
+/// The forms of the verb for what a step does.
+pub(super) struct Words {
+    /// `create`
+    pub(super) base: &'static str,
+    /// `creating`
+    pub(super) doing: &'static str,
+    /// `created`
+    pub(super) done: &'static str,
+}
+
+pub(super) fn words(phase: Phase) -> Words {
+    let (base, doing, done) = match phase {
+        Phase::Remove | Phase::Make(Action::Delete) => ("delete", "deleting", "deleted"),
+        Phase::Make(Action::Create) => ("create", "creating", "created"),
+        Phase::Make(Action::Adopt) => ("adopt", "adopting", "adopted"),
+        Phase::Make(Action::Update) => ("update", "updating", "updated"),
+        Phase::Make(Action::Replace) => ("replace", "replacing", "replaced"),
+        // An earlier run began it; this one waits until it works.
+        Phase::Make(Action::NoChange) => ("finish", "finishing", "finished"),
+    };
+    Words { base, doing, done }
+}
+
+/// The word for an action in JSON.
+pub(super) fn action_name(action: Action) -> &'static str {
+    match action {
+        Action::NoChange => "noChange",
+        Action::Create => "create",
+        Action::Adopt => "adopt",
+        Action::Update => "update",
+        Action::Replace => "replace",
+        Action::Delete => "delete",
+    }
+}
+
+/// A measured duration: `1.2 s`, `2m10s`, `1h05m`.
+pub(super) fn took(duration: Duration) -> String {
+    // What would be rounded up to 60.0 is a minute already.
+    if duration.as_millis() < 59_950 {
+        format!("{:.1} s", duration.as_secs_f64())
+    } else {
+        about(Duration::from_secs_f64(duration.as_secs_f64().round()))
+    }
+}
+
+/// A duration in whole seconds: `45 s`, `1m30s`, `2m`, `1h05m`.
+pub(super) fn about(duration: Duration) -> String {
+    let seconds = duration.as_secs();
+    match (seconds / 3600, seconds / 60 % 60, seconds % 60) {
+        (0, 0, seconds) => format!("{seconds} s"),
+        (0, minutes, 0) => format!("{minutes}m"),
+        (0, minutes, seconds) => format!("{minutes}m{seconds:02}s"),
+        (hours, minutes, _) => format!("{hours}h{minutes:02}m"),
+    }
+}
+
+/// A text of others on one line, without anything that could steer a terminal.
+pub(super) fn clean(text: &str) -> String {
+    text.chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_read_in_the_unit_that_fits() {
+        let cases = [
+            (0.04, "0.0 s", "0 s"),
+            (1.24, "1.2 s", "1 s"),
+            (59.97, "1m", "59 s"),
+            (90.0, "1m30s", "1m30s"),
+            (120.0, "2m", "2m"),
+            (130.2, "2m10s", "2m10s"),
+            (3900.0, "1h05m", "1h05m"),
+        ];
+        for (seconds, measured, whole) in cases {
+            let duration = Duration::from_secs_f64(seconds);
+            assert_eq!(took(duration), measured);
+            assert_eq!(about(duration), whole);
+        }
+    }
+
+    #[test]
+    fn a_text_of_others_cannot_steer_the_terminal() {
+        assert_eq!(clean("a\u{1b}[2Jb\nc\u{9b}d"), "a [2Jb c d");
+    }
+}

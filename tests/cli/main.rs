@@ -1,0 +1,16 @@
+//! The command line as its users meet it: help, refusals, exit codes, what goes to which stream,
+//! the lock, signals, secrets, and the local AWS.
+
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, missing_docs)]
+
+#[path = "../driver/mod.rs"]
+mod driver;
+
+mod help;
+mod interruption;
+mod outputs;
+mod refusals;
+mod sandbox;
+mod secrets;
+mod stacks;
+mod streams;

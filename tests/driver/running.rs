@@ -1,0 +1,124 @@
+//! A run of the program that is under way: what it says line by line, and signals to it.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use super::Outcome;
+
+const PATIENCE: Duration = Duration::from_secs(180);
+
+pub struct Running {
+    child: Child,
+    line: String,
+    stdout: Option<JoinHandle<String>>,
+    stderr: Receiver<String>,
+    said: String,
+}
+
+impl Running {
+    pub fn start(line: &str, mut command: Command) -> Self {
+        let mut child = command
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut stdout = child.stdout.take().unwrap();
+        let stdout = thread::spawn(move || {
+            let mut text = String::new();
+            stdout.read_to_string(&mut text).unwrap();
+            text
+        });
+        let lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let (sender, stderr) = channel();
+        thread::spawn(move || {
+            for line in lines.map_while(Result::ok) {
+                let _nobody = sender.send(line);
+            }
+        });
+        Self {
+            child,
+            line: line.to_owned(),
+            stdout: Some(stdout),
+            stderr,
+            said: String::new(),
+        }
+    }
+
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// The arguments as every user of the machine can see them.
+    pub fn command_line(&self) -> String {
+        fs::read_to_string(format!("/proc/{}/cmdline", self.id())).unwrap()
+    }
+
+    /// Sends what Ctrl-C sends.
+    pub fn interrupt(&self) {
+        self.signal(Signal::SIGINT);
+    }
+
+    /// Sends what a CI system sends to a job that is cancelled.
+    pub fn terminate(&self) {
+        self.signal(Signal::SIGTERM);
+    }
+
+    fn signal(&self, signal: Signal) {
+        let id = Pid::from_raw(self.id().try_into().unwrap());
+        kill(id, signal).unwrap();
+    }
+
+    /// Returns once stderr has a line with this text.
+    #[track_caller]
+    pub fn wait_for(&mut self, text: &str) {
+        loop {
+            match self.stderr.recv_timeout(PATIENCE) {
+                Ok(line) => {
+                    self.said.push_str(&line);
+                    self.said.push('\n');
+                    if line.contains(text) {
+                        return;
+                    }
+                }
+                Err(error) => panic!("no line with {text:?} ({error}) in\n{}", self.said),
+            }
+        }
+    }
+
+    /// Waits for the end.
+    #[track_caller]
+    pub fn finish(mut self) -> Outcome {
+        loop {
+            match self.stderr.recv_timeout(PATIENCE) {
+                Ok(line) => {
+                    self.said.push_str(&line);
+                    self.said.push('\n');
+                }
+                Err(RecvTimeoutError::Disconnected) => break,
+                Err(RecvTimeoutError::Timeout) => panic!("it does not end:\n{}", self.said),
+            }
+        }
+        let stdout = self.stdout.take().unwrap().join().unwrap();
+        let status = self.child.wait().unwrap();
+        Outcome {
+            line: self.line.clone(),
+            code: status.code(),
+            stdout,
+            stderr: std::mem::take(&mut self.said),
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ended_already = self.child.kill();
+        let _reaped_already = self.child.wait();
+    }
+}
