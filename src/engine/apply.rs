@@ -168,6 +168,11 @@ impl Run {
         known.insert(address.clone(), outputs.clone());
     }
 
+    /// The node as declared.
+    pub(super) fn node(&self, address: &Address) -> Option<&Node> {
+        self.nodes.get(address)
+    }
+
     /// Tells what the step waits for.
     pub(super) fn waiting(&self, address: &Address, reason: impl Into<String>) {
         let event = Event::Waiting {
@@ -222,9 +227,10 @@ impl Run {
             Step::Make(_) => Phase::Make(planned.action),
             Step::Remove(_) => Phase::Remove,
         };
-        let quiet = matches!(step, Step::Make(_))
-            && planned.action == Action::NoChange
-            && !planned.is_waiting();
+        let quiet = match step {
+            Step::Make(_) => planned.action == Action::NoChange && !planned.is_waiting(),
+            Step::Remove(_) => !remove::has_work(self, planned),
+        };
         let times = planned.profile.times;
         let seconds = if phase == Phase::Remove {
             times.delete

@@ -9,7 +9,7 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use super::apply::{Run, StepEnd};
-use super::events::Event;
+use super::create::foreign;
 use super::graph::Node;
 use super::observe::{Look, recorded, unknown_kind};
 use super::plan::{Action, Owner, PlannedNode, compare, has_unknown, owner};
@@ -19,13 +19,13 @@ use crate::resource::{
     Address, AnyKind, AnyLive, Changes, Class, Condition, Error, Identity, Replacement, Result,
     Scope, Verb, without_foreign_tags,
 };
-use crate::state::{Intent, IntentAction, Record, Retired};
+use crate::state::{Intent, IntentAction, Record};
 
 /// How long a read may miss what was just made (field guide, section 1, rule 6).
 const INVISIBLE: Duration = Duration::from_secs(300);
 /// How long to look for the object of a create whose answer was lost, before it is sent again; for
 /// kinds that only their tags identify.
-const LOOK_FOR_LOST: Duration = Duration::from_secs(20);
+pub(super) const LOOK_FOR_LOST: Duration = Duration::from_secs(20);
 /// How long AWS may take to show an update.
 const UPDATE_SHOWS: Duration = Duration::from_secs(20);
 const UPDATES: usize = 3;
@@ -57,25 +57,24 @@ pub(super) async fn make(run: &Run, node: &Node, planned: &PlannedNode) -> Resul
     maker.bring_about().await
 }
 
-struct Maker<'a> {
-    run: &'a Run,
-    node: &'a Node,
-    planned: &'a PlannedNode,
-    kind: Arc<dyn AnyKind>,
-    want: Value,
+pub(super) struct Maker<'a> {
+    pub(super) run: &'a Run,
+    pub(super) node: &'a Node,
+    pub(super) planned: &'a PlannedNode,
+    pub(super) kind: Arc<dyn AnyKind>,
+    pub(super) want: Value,
 }
 
 impl Maker<'_> {
-    fn address(&self) -> &Address {
+    pub(super) fn address(&self) -> &Address {
         &self.node.address
     }
 
-    fn scope(&self) -> Scope {
+    pub(super) fn scope(&self) -> Scope {
         self.run.context.scope_of(self.address())
     }
 
     async fn bring_about(&self) -> Result<(), StepEnd> {
-        let begun = Instant::now();
         let (live, made) = match self.find().await? {
             Some(live) => {
                 self.take_over(&live).await?;
@@ -86,22 +85,23 @@ impl Maker<'_> {
                 (None, true)
             }
         };
-        self.settle(live, made, begun).await
+        self.settle(live, made).await
     }
 
     /// The resource as it is, if it is there. A plan that has just seen that there is none is
     /// believed, unless an announced create never answered.
     async fn find(&self) -> Result<Option<AnyLive>, StepEnd> {
-        let intent = self.run.journal.read(|state| {
-            let record = state.records.get(self.address())?;
-            if record.outputs.is_some() {
-                None
-            } else {
-                record.intent.clone()
-            }
+        let (announced, may_be_hidden) = self.run.journal.read(|state| {
+            let Some(record) = state.records.get(self.address()) else {
+                return (false, false);
+            };
+            let announced = record.outputs.is_none() && record.intent.is_some();
+            // Reads by name see at once what is there; a recorded id may be too fresh for them.
+            let by_name = announced && self.planned.profile.identity != Identity::Tags;
+            (announced, may_be_hidden(record) && !by_name)
         });
         let replaced = self.planned.action == Action::Replace;
-        if self.planned.live.is_none() && intent.is_none() {
+        if self.planned.live.is_none() && !announced && !may_be_hidden {
             return Ok(None);
         }
         if replaced && self.planned.profile.replacement == Replacement::CreateFirst {
@@ -122,12 +122,7 @@ impl Maker<'_> {
                 Some(live) if self.is_retired(&live) => return Ok(None),
                 Some(live) => return Ok(Some(live)),
                 None => {
-                    let fresh_intent = intent.as_ref().is_some_and(|intent| {
-                        let age = Timestamp::now().duration_since(intent.since);
-                        age.unsigned_abs() < INVISIBLE
-                    });
-                    let only_tags = self.planned.profile.identity == Identity::Tags;
-                    if !fresh_intent || !only_tags || begun.elapsed() >= LOOK_FOR_LOST {
+                    if !may_be_hidden || begun.elapsed() >= LOOK_FOR_LOST {
                         return Ok(None);
                     }
                     self.run.waiting(
@@ -145,7 +140,7 @@ impl Maker<'_> {
         }
     }
 
-    fn is_retired(&self, live: &AnyLive) -> bool {
+    pub(super) fn is_retired(&self, live: &AnyLive) -> bool {
         self.run.journal.read(|state| {
             state
                 .records
@@ -181,18 +176,26 @@ impl Maker<'_> {
         Ok(())
     }
 
-    fn record<'s>(
+    pub(super) fn record<'s>(
         &self,
         records: &'s mut std::collections::BTreeMap<Address, Record>,
     ) -> &'s mut Record {
         let record = records
             .entry(self.address().clone())
             .or_insert_with(|| Record::new(self.node.kind));
-        record.dependencies = self.node.dependencies();
+        // What it was made from stays in mind until it has moved.
+        record.dependencies.extend(self.node.dependencies());
         record
     }
 
-    fn intent(&self, action: IntentAction, token: Option<String>) -> Intent {
+    /// Forgets what it was made from before, unless an older instance still holds that.
+    fn has_moved(&self, record: &mut Record) {
+        if record.retired.is_empty() {
+            record.dependencies = self.node.dependencies();
+        }
+    }
+
+    pub(super) fn intent(&self, action: IntentAction, token: Option<String>) -> Intent {
         Intent {
             action,
             since: Timestamp::now(),
@@ -202,128 +205,9 @@ impl Maker<'_> {
         }
     }
 
-    /// Announces, creates, and records the id the moment it is known (law 2).
-    async fn create(&self) -> Result<(), StepEnd> {
-        let token = self.announce_create().await?;
-        let scope = Scope {
-            token: Some(token),
-            ..self.scope()
-        };
-        let outputs = loop {
-            let outcome = persist(
-                &self.planned.profile,
-                Verb::Create,
-                &self.run.options.stop,
-                || async {
-                    let _permit = self.run.permit().await;
-                    self.kind.create(&scope, &self.want).await
-                },
-                |error| self.run.waiting(self.address(), brief(error)),
-            )
-            .await;
-            match outcome {
-                Outcome::Done(outputs) => break outputs,
-                Outcome::Stopped => return Err(StepEnd::Stopped),
-                Outcome::Failed(error) if error.class() == Class::AlreadyExists => {
-                    match self.look_for(Duration::ZERO).await? {
-                        Some(live) if owner(&live, &scope) == Owner::Ours => break live.outputs,
-                        Some(live) if self.run.options.adopt => break live.outputs,
-                        Some(_) => {
-                            return Err(StepEnd::Failed(
-                                Left::Nothing,
-                                foreign(&self.planned.kind),
-                            ));
-                        }
-                        None => return Err(StepEnd::Failed(Left::Nothing, error)),
-                    }
-                }
-                Outcome::Failed(error) => return Err(StepEnd::Failed(Left::Nothing, error)),
-                Outcome::Unclear(error) => {
-                    self.run.waiting(self.address(), brief(&error));
-                    let patience = match self.planned.profile.identity {
-                        Identity::Tags => LOOK_FOR_LOST,
-                        _ => Duration::ZERO,
-                    };
-                    match self.look_for(patience).await? {
-                        Some(live) if owner(&live, &scope) == Owner::Ours => break live.outputs,
-                        _ => {
-                            let mut pace = Pace::new();
-                            pace.pause(&self.run.options.stop)
-                                .await
-                                .map_err(|_| StepEnd::Stopped)?;
-                        }
-                    }
-                }
-            }
-        };
-        self.run
-            .journal
-            .write(|state| {
-                let record = self.record(&mut state.records);
-                record.outputs = Some(outputs.clone());
-                record.spec = Some(self.want.clone());
-                record.created_at = Some(Timestamp::now());
-                record.ready_at = None;
-            })
-            .await?;
-        self.run.context.events.send(Event::Created {
-            address: self.address().clone(),
-        });
-        self.run.exists(self.address(), &outputs);
-        Ok(())
-    }
-
-    async fn announce_create(&self) -> Result<String, StepEnd> {
-        let retire = self.planned.action == Action::Replace
-            && self.planned.profile.replacement == Replacement::CreateFirst;
-        let mut token = None;
-        self.run
-            .journal
-            .write(|state| {
-                let record = self.record(&mut state.records);
-                if let (true, Some(outputs)) = (retire, record.outputs.take()) {
-                    let spec = record.spec.take().unwrap_or(Value::Null);
-                    record.retired.push(Retired { outputs, spec });
-                }
-                record.outputs = None;
-                let known = record
-                    .intent
-                    .take()
-                    .filter(|i| i.action == IntentAction::Create);
-                let same = known.filter(|intent| intent.spec.as_ref() == Some(&self.want));
-                let fresh =
-                    || self.intent(IntentAction::Create, Some(uuid::Uuid::new_v4().to_string()));
-                let intent = record.intent.insert(same.unwrap_or_else(fresh));
-                token = intent.token.clone();
-            })
-            .await?;
-        Ok(token.unwrap_or_default())
-    }
-
-    /// Looks for a resource that an unclear create may have made.
-    async fn look_for(&self, patience: Duration) -> Result<Option<AnyLive>, StepEnd> {
-        let begun = Instant::now();
-        let mut pace = Pace::new();
-        loop {
-            match self.observe().await {
-                Ok(Some(live)) => return Ok(Some(live)),
-                Ok(None) if begun.elapsed() >= patience => return Ok(None),
-                Ok(None) => {}
-                Err(error) => return Err(StepEnd::Failed(Left::Traceable, error)),
-            }
-            pace.pause(&self.run.options.stop)
-                .await
-                .map_err(|_| StepEnd::Stopped)?;
-        }
-    }
-
     /// Waits until it works and is as wanted; sends the updates that takes.
-    async fn settle(
-        &self,
-        mut seen: Option<AnyLive>,
-        made: bool,
-        begun: Instant,
-    ) -> Result<(), StepEnd> {
+    async fn settle(&self, mut seen: Option<AnyLive>, made: bool) -> Result<(), StepEnd> {
+        let begun = Instant::now();
         let mut pace = Pace::new();
         let mut updates = 0;
         let mut updated_at: Option<Instant> = None;
@@ -440,6 +324,7 @@ impl Maker<'_> {
                 record.spec = Some(self.want.clone());
                 record.intent = None;
                 record.ready_at.get_or_insert_with(Timestamp::now);
+                self.has_moved(record);
             })
             .await?;
         self.run.exists(self.address(), &live.outputs);
@@ -456,7 +341,7 @@ impl Maker<'_> {
         let differs = self.run.journal.read(|state| {
             let old = state.records.get(self.address());
             let mut record = old.cloned().unwrap_or_else(|| Record::new(self.node.kind));
-            record.dependencies = self.node.dependencies();
+            self.has_moved(&mut record);
             record.outputs = Some(live.outputs.clone());
             record.spec = Some(self.want.clone());
             record.intent = None;
@@ -476,37 +361,7 @@ impl Maker<'_> {
         Ok(())
     }
 
-    /// Makes sure an account-wide thing is there; it is never recorded as ours.
-    async fn ensure_shared(&self) -> Result<(), StepEnd> {
-        if let Some(live) = &self.planned.live {
-            self.run.know(self.address(), &live.outputs);
-            return Ok(());
-        }
-        let scope = self.scope();
-        let outcome = persist(
-            &self.planned.profile,
-            Verb::Create,
-            &self.run.options.stop,
-            || async {
-                let _permit = self.run.permit().await;
-                self.kind.create(&scope, &self.want).await
-            },
-            |error| self.run.waiting(self.address(), brief(error)),
-        )
-        .await;
-        match outcome {
-            Outcome::Done(outputs) => {
-                self.run.know(self.address(), &outputs);
-                Ok(())
-            }
-            Outcome::Stopped => Err(StepEnd::Stopped),
-            Outcome::Failed(error) | Outcome::Unclear(error) => {
-                Err(StepEnd::Failed(Left::Nothing, error))
-            }
-        }
-    }
-
-    async fn observe(&self) -> Result<Option<AnyLive>> {
+    pub(super) async fn observe(&self) -> Result<Option<AnyLive>> {
         let look = Look {
             kind: self.node.kind,
             scope: self.scope(),
@@ -563,14 +418,17 @@ impl Maker<'_> {
     }
 }
 
-/// The error for a resource that has our name but belongs to somebody else (law 3).
-fn foreign(kind: &str) -> Error {
-    Error::new(
-        kind,
-        Class::AlreadyExists,
-        "one of this name exists and is not this stack's",
-    )
-    .with_advice("use another suffix, delete it, or take it over with `orderctl up --adopt`")
+/// Says whether reads may miss it because its create was announced or answered moments ago.
+pub(super) fn may_be_hidden(record: &Record) -> bool {
+    let announced = record.intent.as_ref().map(|intent| intent.since);
+    let since = if record.outputs.is_some() {
+        record.created_at
+    } else {
+        announced
+    };
+    let is_recent =
+        |then: Timestamp| Timestamp::now().duration_since(then).unsigned_abs() < INVISIBLE;
+    since.is_some_and(is_recent)
 }
 
 /// An error in the few words of a progress line.

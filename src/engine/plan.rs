@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::Context;
 use super::graph::{Declaration, Node};
+use super::make::may_be_hidden;
 use super::observe::{Observations, observe_all, recorded};
 use crate::resource::{
     Address, AnyLive, Changes, Condition, Error, Profile, Replacement, Scope, Tags, UNKNOWN, diff,
@@ -143,7 +144,15 @@ pub async fn plan(
             });
         };
         let scope = context.scope_of(&node.address);
-        let planned = decide(node, profile, &scope, &plan, &observations, state);
+        let planned = decide(
+            node,
+            profile,
+            &scope,
+            &plan,
+            declaration,
+            &observations,
+            state,
+        );
         let foreign = planned.live.as_ref().is_some_and(|live| {
             planned.action == Action::Adopt && owner(live, &scope) == Owner::Somebody
         });
@@ -182,6 +191,7 @@ fn decide(
     profile: Profile,
     scope: &Scope,
     plan: &Plan,
+    declaration: &Declaration,
     observations: &Observations,
     state: &State,
 ) -> PlannedNode {
@@ -214,8 +224,20 @@ fn decide(
         live,
         profile,
     };
+    let record = state.records.get(&node.address);
+    let replaced_below = replaced_below(node, profile, plan, declaration, state);
+    if replaced_below.is_some() {
+        // Whatever its kind prefers: what it holds can go only after it.
+        planned.profile.replacement = Replacement::DeleteFirst;
+    }
     let Some(live) = &planned.live else {
-        planned.action = Action::Create;
+        // What may be there although reads miss it has to go first all the same.
+        let is_in_the_way = replaced_below.is_some() && record.is_some_and(may_be_hidden);
+        planned.action = if is_in_the_way {
+            Action::Replace
+        } else {
+            Action::Create
+        };
         planned.changes = diff(&planned.want, &Value::Null, None);
         planned.reason = last
             .is_some()
@@ -227,28 +249,25 @@ fn decide(
     }
     let last_spec = last.as_ref().map(|(_, spec)| spec);
     (planned.changes, planned.runtime) = compare(&planned.want, live, last_spec, &profile);
-    let replaced_below = node.edges.keys().find(|to| {
-        plan.node(to).is_some_and(|upstream| {
-            upstream.action == Action::Replace
-                && upstream.profile.replacement == Replacement::DeleteFirst
-        })
-    });
     planned.action = if live.condition == Condition::Deleting {
         planned.reason = Some("AWS is still deleting the previous one".to_owned());
-        Action::Create
+        // What it is built on waits for its end, as it does for that of its neighbours.
+        if record.is_some() && replaced_below.is_some() {
+            Action::Replace
+        } else {
+            Action::Create
+        }
+    } else if last.is_none() && owner(live, scope) == Owner::Somebody {
+        planned.reason = Some("it exists without this stack's tags".to_owned());
+        Action::Adopt
     } else if !planned.forced_by().is_empty() {
         Action::Replace
     } else if let (Condition::Failed(why), true) = (&live.condition, profile.replace_when_failed) {
         planned.reason = Some(format!("it failed: {why}"));
         Action::Replace
-    } else if let (Some(to), true, Replacement::DeleteFirst) =
-        (replaced_below, profile.holds_inputs, profile.replacement)
-    {
+    } else if let Some(to) = replaced_below {
         planned.reason = Some(format!("it is built on `{to}`, which is replaced"));
         Action::Replace
-    } else if last.is_none() && owner(live, scope) == Owner::Somebody {
-        planned.reason = Some("it exists without this stack's tags".to_owned());
-        Action::Adopt
     } else if last.is_none() {
         planned.reason = Some("it exists and is ours; the state does not know it".to_owned());
         Action::Adopt
@@ -258,6 +277,61 @@ fn decide(
         Action::NoChange
     };
     planned
+}
+
+/// What the node holds that can only go before its successor is made, so that the node must go
+/// before both. What it held so far counts too, if it can move away only after that has gone.
+fn replaced_below(
+    node: &Node,
+    profile: Profile,
+    plan: &Plan,
+    declaration: &Declaration,
+    state: &State,
+) -> Option<Address> {
+    if !profile.holds_inputs {
+        return None;
+    }
+    let goes_first = |address: &Address| {
+        plan.node(address).is_some_and(|below| {
+            below.action == Action::Replace && below.profile.replacement == Replacement::DeleteFirst
+        })
+    };
+    let declared = node.dependencies();
+    if let Some(below) = declared.iter().find(|to| goes_first(to)) {
+        return Some(below.clone());
+    }
+    let held = &state.records.get(&node.address)?.dependencies;
+    let awaited = below(declaration, None, &node.address);
+    let is_deadlocked = |to: &&Address| {
+        // What is not in the plan is not declared any more, and goes.
+        let goes = plan
+            .node(to)
+            .is_none_or(|held| held.action == Action::Replace);
+        let mut waiting = below(declaration, Some(state), to);
+        waiting.insert((*to).clone());
+        goes && waiting.intersection(&awaited).any(&goes_first)
+    };
+    held.iter().find(is_deadlocked).cloned()
+}
+
+/// Everything the node is to be made after, directly or not, and with `state`, was made from.
+fn below(declaration: &Declaration, state: Option<&State>, address: &Address) -> BTreeSet<Address> {
+    let mut found = BTreeSet::new();
+    let mut open = vec![address.clone()];
+    while let Some(address) = open.pop() {
+        let declared = declaration
+            .nodes
+            .iter()
+            .find(|node| node.address == address);
+        let recorded = state.and_then(|state| state.records.get(&address));
+        let declared = declared.into_iter().flat_map(|node| node.edges.keys());
+        let recorded = recorded.into_iter().flat_map(|record| &record.dependencies);
+        let next = declared
+            .chain(recorded)
+            .filter(|next| found.insert((*next).clone()));
+        open.extend(next.cloned());
+    }
+    found
 }
 
 /// The changes to make, and apart from them those that the running system owns.

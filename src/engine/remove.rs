@@ -7,7 +7,7 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use super::apply::{Run, StepEnd};
-use super::make::brief;
+use super::make::{LOOK_FOR_LOST, brief, may_be_hidden};
 use super::observe::{Look, unknown_kind};
 use super::plan::{Action, Owner, PlannedNode, owner};
 use super::report::Left;
@@ -20,17 +20,14 @@ const REPEAT: Duration = Duration::from_secs(30);
 
 pub(super) async fn remove(run: &Run, planned: &PlannedNode) -> Result<(), StepEnd> {
     let address = &planned.address;
-    let Some(record) = run
-        .journal
-        .read(|state| state.records.get(address).cloned())
-    else {
+    let Some(record) = recorded(run, planned).await? else {
         return Ok(());
     };
     for old in &record.retired {
         let instance = Instance {
             run,
             planned,
-            outputs: Some(old.outputs.clone()),
+            outputs: Some(old.outputs.clone()).filter(|outputs| !outputs.is_null()),
             spec: old.spec.clone(),
             snapshot: None,
         };
@@ -39,14 +36,15 @@ pub(super) async fn remove(run: &Run, planned: &PlannedNode) -> Result<(), StepE
             .write(|state| {
                 if let Some(record) = state.records.get_mut(address) {
                     record.retired.retain(|other| other != old);
+                    let moved = run.node(address).filter(|_| !goes(planned));
+                    if let (true, Some(node)) = (record.retired.is_empty(), moved) {
+                        record.dependencies = node.dependencies();
+                    }
                 }
             })
             .await?;
     }
-    let goes = planned.action == Action::Delete
-        || (planned.action == Action::Replace
-            && planned.profile.replacement == Replacement::DeleteFirst);
-    if !goes {
+    if !goes(planned) {
         return Ok(());
     }
     if let (false, Some(spec)) = (planned.profile.shared, record.known_spec().cloned()) {
@@ -68,6 +66,49 @@ pub(super) async fn remove(run: &Run, planned: &PlannedNode) -> Result<(), StepE
         })
         .await?;
     Ok(())
+}
+
+fn goes(planned: &PlannedNode) -> bool {
+    planned.action == Action::Delete
+        || (planned.action == Action::Replace
+            && planned.profile.replacement == Replacement::DeleteFirst)
+}
+
+/// Says whether there is anything to delete by now.
+pub(super) fn has_work(run: &Run, planned: &PlannedNode) -> bool {
+    let has_retired = |record: &Record| !record.retired.is_empty();
+    let address = &planned.address;
+    goes(planned)
+        || run
+            .journal
+            .read(|state| state.records.get(address).is_some_and(has_retired))
+}
+
+/// The record of what goes. What is replaced after the state was lost gets one now.
+async fn recorded(run: &Run, planned: &PlannedNode) -> Result<Option<Record>, StepEnd> {
+    let address = &planned.address;
+    let known = run
+        .journal
+        .read(|state| state.records.get(address).cloned());
+    let found = planned
+        .live
+        .as_ref()
+        .filter(|_| planned.action == Action::Replace);
+    let (None, Some(live), Some(node)) = (&known, found, run.node(address)) else {
+        return Ok(known);
+    };
+    let record = Record {
+        outputs: Some(live.outputs.clone()),
+        spec: Some(live.spec.clone()),
+        dependencies: node.dependencies(),
+        ..Record::new(node.kind)
+    };
+    run.journal
+        .write(|state| {
+            state.records.insert(address.clone(), record.clone());
+        })
+        .await?;
+    Ok(Some(record))
 }
 
 /// Saves the intent to delete. A repeated delete leaves the same final snapshot as the first, but
@@ -132,15 +173,27 @@ impl Instance<'_> {
                 Err(error) if error.class() == Class::NotFound => None,
                 Err(error) => return Err(StepEnd::Failed(Left::Recorded, error)),
             };
-            let Some(live) = live else { return Ok(()) };
+            let Some(live) = live else {
+                if sent.is_some() || !self.may_still_show(begun) {
+                    return Ok(());
+                }
+                let reason = "looking for what was made moments ago";
+                self.run.waiting(&self.planned.address, reason);
+                pace.pause(&self.run.options.stop)
+                    .await
+                    .map_err(|_| StepEnd::Stopped)?;
+                continue;
+            };
             // Found by its name alone, and not ours: then ours was never made.
-            if self.outputs.is_none() && owner(&live, &scope) == Owner::Somebody {
+            if self.outputs.is_none()
+                && (owner(&live, &scope) == Owner::Somebody || self.is_current(&live))
+            {
                 return Ok(());
             }
             let due = sent.is_none_or(|at| at.elapsed() >= REPEAT);
             if live.condition != Condition::Deleting && due {
-                self.delete(&scope, &live).await?;
-                if self.planned.profile.delete_is_final {
+                let is_certain = self.delete(&scope, &live).await?;
+                if is_certain && self.planned.profile.delete_is_final {
                     return Ok(());
                 }
                 sent = Some(Instant::now());
@@ -162,7 +215,28 @@ impl Instance<'_> {
         }
     }
 
-    async fn delete(&self, scope: &Scope, live: &AnyLive) -> Result<(), StepEnd> {
+    /// Says whether what was made moments ago may be there although reads miss it.
+    fn may_still_show(&self, begun: Instant) -> bool {
+        let is_hidden = self.run.journal.read(|state| {
+            state
+                .records
+                .get(&self.planned.address)
+                .is_some_and(may_be_hidden)
+        });
+        is_hidden && begun.elapsed() < LOOK_FOR_LOST
+    }
+
+    /// Says whether it is the instance in use.
+    fn is_current(&self, live: &AnyLive) -> bool {
+        self.run.journal.read(|state| {
+            let record = state.records.get(&self.planned.address);
+            record.is_some_and(|record| record.outputs.as_ref() == Some(&live.outputs))
+        })
+    }
+
+    /// Sends the delete. Says whether it was answered; whether one whose answer was lost worked is
+    /// seen by the next look.
+    async fn delete(&self, scope: &Scope, live: &AnyLive) -> Result<bool, StepEnd> {
         let kind = self
             .run
             .context
@@ -180,8 +254,8 @@ impl Instance<'_> {
         )
         .await;
         match outcome {
-            // Whether a delete whose answer was lost worked is seen by the next look.
-            Outcome::Done(()) | Outcome::Unclear(_) => Ok(()),
+            Outcome::Done(()) => Ok(true),
+            Outcome::Unclear(_) => Ok(false),
             Outcome::Stopped => Err(StepEnd::Stopped),
             Outcome::Failed(error) => Err(StepEnd::Failed(Left::Recorded, error)),
         }

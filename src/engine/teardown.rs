@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::apply::{ApplyOptions, apply};
 use super::events::Event;
 use super::graph::{Declaration, Node};
-use super::observe::observe_all;
+use super::observe::{Observations, observe_all};
 use super::plan::{Action, Owner, Plan, PlanError, PlannedNode, owner};
 use super::report::{Left, Report, StepError};
 use super::wait::settle;
@@ -27,6 +27,9 @@ pub struct TeardownOptions {
     /// look. About a minute on AWS (field guide, section 3).
     pub settle: Duration,
 }
+
+/// How often what is found by the last look is deleted before it is reported.
+const ROUNDS: usize = 5;
 
 /// Everything of a stack, recorded or not.
 #[derive(Clone, Debug, Default)]
@@ -55,6 +58,7 @@ pub async fn find_all(
         let live = found.live.get(address).cloned().flatten();
         whole.nodes.insert(address.clone(), (record.clone(), live));
     }
+    let strangers = strangers(context, declaration, &found, &whole);
     for node in &declaration.nodes {
         let Some(Some(live)) = found.live.get(&node.address) else {
             continue;
@@ -62,7 +66,7 @@ pub async fn find_all(
         let shared = context
             .profile(node.kind)
             .is_some_and(|profile| profile.shared);
-        let ours = owner(live, &context.scope_of(&node.address)) == Owner::Ours;
+        let ours = !strangers.contains(&node.address);
         if !shared && ours && !whole.nodes.contains_key(&node.address) {
             let record = as_record(node, live);
             whole
@@ -82,6 +86,31 @@ pub async fn find_all(
         .map(|(address, _)| address.clone())
         .collect();
     Ok(whole)
+}
+
+/// What was found under our names and is not ours: it carries other tags, or it carries none and is
+/// made on something that is not ours (law 3). What is `known` is ours whatever its tags say.
+fn strangers(
+    context: &Context,
+    declaration: &Declaration,
+    found: &Observations,
+    known: &Whole,
+) -> BTreeSet<Address> {
+    let mut strangers = BTreeSet::new();
+    for node in &declaration.nodes {
+        let Some(Some(live)) = found.live.get(&node.address) else {
+            continue;
+        };
+        let tagged = live.spec.get("tags").is_some_and(|tags| !tags.is_null());
+        let is_stranger = match owner(live, &context.scope_of(&node.address)) {
+            Owner::Somebody => true,
+            Owner::Ours => !tagged && !node.dependencies().is_disjoint(&strangers),
+        };
+        if is_stranger && !known.nodes.contains_key(&node.address) {
+            strangers.insert(node.address.clone());
+        }
+    }
+    strangers
 }
 
 fn as_record(node: &Node, live: &AnyLive) -> Record {
@@ -126,28 +155,46 @@ pub async fn teardown(
         });
         settle(options.settle, &options.apply.stop).await;
     }
-    let returned = leftovers(context, declaration, whole, journal).await;
-    if let Err(PlanError { errors }) = &returned {
+    for round in 0..=ROUNDS {
+        let mut left = match leftovers(context, declaration, whole, journal).await {
+            Ok(left) => left,
+            Err(PlanError { errors }) => {
+                report
+                    .failed
+                    .extend(errors.iter().map(|(address, error)| unseen(address, error)));
+                return Ok(report);
+            }
+        };
+        let is_final = |record: &Record| {
+            context
+                .profile(&record.kind)
+                .is_some_and(|profile| profile.delete_is_final)
+        };
+        // The absence of some kinds cannot be seen; one more delete must do.
+        left.nodes
+            .retain(|_, (record, _)| round == 0 || !is_final(record));
+        if left.nodes.is_empty() {
+            break;
+        }
+        let records = left
+            .nodes
+            .into_iter()
+            .map(|(address, (record, _))| (address, record));
+        let records: BTreeMap<Address, Record> = records.collect();
         report
             .failed
-            .extend(errors.iter().map(|(address, error)| unseen(address, error)));
-        return Ok(report);
+            .extend(records.iter().filter(|_| round == ROUNDS).map(still_there));
+        journal.write(|state| state.records.extend(records)).await?;
+        if round < ROUNDS {
+            let again = delete_recorded(context, journal, &options).await;
+            report.failed.extend(again.failed);
+            report.skipped.extend(again.skipped);
+            report.stopped |= again.stopped;
+        }
+        if !report.is_complete() {
+            break;
+        }
     }
-    let returned = returned.unwrap_or_default();
-    if returned.nodes.is_empty() {
-        return Ok(report);
-    }
-    journal
-        .write(|state| {
-            for (address, (record, _)) in returned.nodes {
-                state.records.insert(address, record);
-            }
-        })
-        .await?;
-    let again = delete_recorded(context, journal, &options).await;
-    report.failed.extend(again.failed);
-    report.skipped.extend(again.skipped);
-    report.stopped |= again.stopped;
     Ok(report)
 }
 
@@ -209,6 +256,7 @@ async fn leftovers(
         });
     }
     let mut left = Whole::default();
+    let strangers = strangers(context, declaration, &found, whole);
     for node in &declaration.nodes {
         let Some(Some(live)) = found.live.get(&node.address) else {
             continue;
@@ -216,8 +264,7 @@ async fn leftovers(
         let shared = context
             .profile(node.kind)
             .is_some_and(|profile| profile.shared);
-        let ours = owner(live, &context.scope_of(&node.address)) == Owner::Ours;
-        if !shared && (ours || whole.nodes.contains_key(&node.address)) {
+        if !shared && !strangers.contains(&node.address) {
             left.nodes.insert(
                 node.address.clone(),
                 (as_record(node, live), Some(live.clone())),
@@ -225,6 +272,22 @@ async fn leftovers(
         }
     }
     Ok(left)
+}
+
+fn still_there((address, record): (&Address, &Record)) -> StepError {
+    let error = Error::new(
+        record.kind.clone(),
+        Class::Refused,
+        format!("it is there again after {ROUNDS} deletions"),
+    )
+    .with_advice("look for what makes it, then run `orderctl down` again");
+    StepError {
+        address: address.clone(),
+        kind: record.kind.clone(),
+        phase: Phase::Remove,
+        left: Left::Recorded,
+        source: error,
+    }
 }
 
 fn unseen(address: &Address, error: &Error) -> StepError {

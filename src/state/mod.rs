@@ -132,7 +132,7 @@ pub enum IntentAction {
 /// An instance that was replaced and has still to be deleted.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Retired {
-    /// What AWS gave it.
+    /// What AWS gave it; null if a create was never answered and may have made it.
     pub outputs: Value,
     /// Its settings.
     pub spec: Value,

@@ -1,0 +1,187 @@
+//! Creates one node: announce, send, look for it when the answer is lost, record its id.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde_json::Value;
+use tokio::time::Instant;
+
+use super::apply::StepEnd;
+use super::events::Event;
+use super::make::{LOOK_FOR_LOST, Maker, brief};
+use super::plan::{Action, Owner, owner};
+use super::report::Left;
+use super::wait::{Outcome, Pace, persist};
+use crate::resource::{AnyLive, Class, Error, Identity, Replacement, Scope, Verb, diff};
+use crate::state::{IntentAction, Retired};
+
+/// How long creates whose answers are lost are sent again.
+const NEVER_ANSWERED: Duration = Duration::from_secs(120);
+
+impl Maker<'_> {
+    /// Announces, creates, and records the id the moment it is known (law 2).
+    pub(super) async fn create(&self) -> Result<(), StepEnd> {
+        let token = self.announce_create().await?;
+        let outputs = self
+            .send_create(&Scope {
+                token: Some(token),
+                ..self.scope()
+            })
+            .await?;
+        self.run
+            .journal
+            .write(|state| {
+                let record = self.record(&mut state.records);
+                record.outputs = Some(outputs.clone());
+                record.spec = Some(self.want.clone());
+                record.created_at = Some(Timestamp::now());
+                record.ready_at = None;
+            })
+            .await?;
+        self.run.context.events.send(Event::Created {
+            address: self.address().clone(),
+        });
+        // Where an update gives new outputs, those of the create may not be the last.
+        if !self.planned.profile.outputs_change_on_update {
+            self.run.exists(self.address(), &outputs);
+        }
+        Ok(())
+    }
+
+    /// Makes sure an account-wide thing is there; it is never recorded as ours.
+    pub(super) async fn ensure_shared(&self) -> Result<(), StepEnd> {
+        let outputs = match &self.planned.live {
+            Some(live) => live.outputs.clone(),
+            None => self.send_create(&self.scope()).await?,
+        };
+        self.run.know(self.address(), &outputs);
+        Ok(())
+    }
+
+    /// Sends the create until it is answered for good. What an unanswered one made is found before
+    /// another is sent.
+    async fn send_create(&self, scope: &Scope) -> Result<Value, StepEnd> {
+        let is_ours =
+            |live: &AnyLive| self.planned.profile.shared || owner(live, scope) == Owner::Ours;
+        let mut lost_since: Option<Instant> = None;
+        loop {
+            let outcome = persist(
+                &self.planned.profile,
+                Verb::Create,
+                &self.run.options.stop,
+                || async {
+                    let _permit = self.run.permit().await;
+                    self.kind.create(scope, &self.want).await
+                },
+                |error| self.run.waiting(self.address(), brief(error)),
+            )
+            .await;
+            match outcome {
+                Outcome::Done(outputs) => return Ok(outputs),
+                Outcome::Stopped => return Err(StepEnd::Stopped),
+                Outcome::Failed(error) if error.class() == Class::AlreadyExists => {
+                    // The name may be taken by what an earlier try made and reads do not show yet.
+                    return match self.look_for(LOOK_FOR_LOST).await? {
+                        Some(live) if is_ours(&live) || self.run.options.adopt => Ok(live.outputs),
+                        Some(_) => Err(StepEnd::Failed(Left::Nothing, foreign(&self.planned.kind))),
+                        None => Err(StepEnd::Failed(Left::Nothing, error)),
+                    };
+                }
+                Outcome::Failed(error) => return Err(StepEnd::Failed(Left::Nothing, error)),
+                Outcome::Unclear(error) => {
+                    self.run.waiting(self.address(), brief(&error));
+                    let began = *lost_since.get_or_insert_with(Instant::now);
+                    let patience = match self.planned.profile.identity {
+                        Identity::Tags => LOOK_FOR_LOST,
+                        _ => Duration::ZERO,
+                    };
+                    match self.look_for(patience).await? {
+                        Some(live) if is_ours(&live) => return Ok(live.outputs),
+                        _ if began.elapsed() >= NEVER_ANSWERED => {
+                            return Err(StepEnd::Failed(Left::Traceable, error));
+                        }
+                        _ => {
+                            let stop = &self.run.options.stop;
+                            Pace::new()
+                                .pause(stop)
+                                .await
+                                .map_err(|_| StepEnd::Stopped)?;
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    async fn announce_create(&self) -> Result<String, StepEnd> {
+        let retire = self.planned.action == Action::Replace
+            && self.planned.profile.replacement == Replacement::CreateFirst;
+        let mut token = None;
+        self.run
+            .journal
+            .write(|state| {
+                let record = self.record(&mut state.records);
+                let outputs = record.outputs.take();
+                if let (true, Some(live)) = (retire, &self.planned.live) {
+                    // Without a record of it (a lost state or answer), it is as it was found.
+                    let outputs = outputs.unwrap_or_else(|| live.outputs.clone());
+                    let spec = record.spec.take().unwrap_or_else(|| live.spec.clone());
+                    if !record.retired.iter().any(|old| old.outputs == outputs) {
+                        record.retired.push(Retired { outputs, spec });
+                    }
+                }
+                let known = record
+                    .intent
+                    .take()
+                    .filter(|i| i.action == IntentAction::Create);
+                let other = known.as_ref().and_then(|intent| intent.spec.clone());
+                if let Some(spec) = other.filter(|other| self.may_stand_beside(other)) {
+                    record.retired.push(Retired {
+                        outputs: Value::Null,
+                        spec,
+                    });
+                }
+                let same = known.filter(|intent| intent.spec.as_ref() == Some(&self.want));
+                let fresh =
+                    || self.intent(IntentAction::Create, Some(uuid::Uuid::new_v4().to_string()));
+                let intent = record.intent.insert(same.unwrap_or_else(fresh));
+                token = intent.token.clone();
+            })
+            .await?;
+        Ok(token.unwrap_or_default())
+    }
+
+    /// Says whether what an unanswered create made, for settings that were wanted then, may be
+    /// something else than what is wanted now.
+    fn may_stand_beside(&self, other: &Value) -> bool {
+        let changes = diff(&self.want, other, None);
+        changes.touch_any(self.planned.profile.replace_on)
+    }
+
+    /// Looks for a resource that an unclear create may have made.
+    async fn look_for(&self, patience: Duration) -> Result<Option<AnyLive>, StepEnd> {
+        let begun = Instant::now();
+        let mut pace = Pace::new();
+        loop {
+            match self.observe().await {
+                Ok(Some(live)) if !self.is_retired(&live) => return Ok(Some(live)),
+                Ok(_) if begun.elapsed() >= patience => return Ok(None),
+                Ok(_) => {}
+                Err(error) => return Err(StepEnd::Failed(Left::Traceable, error)),
+            }
+            pace.pause(&self.run.options.stop)
+                .await
+                .map_err(|_| StepEnd::Stopped)?;
+        }
+    }
+}
+
+/// The error for a resource that has our name but belongs to somebody else (law 3).
+pub(super) fn foreign(kind: &str) -> Error {
+    Error::new(
+        kind,
+        Class::AlreadyExists,
+        "one of this name exists and is not this stack's",
+    )
+    .with_advice("use another suffix, delete it, or take it over with `orderctl up --adopt`")
+}

@@ -1,0 +1,18 @@
+//! The engine over a fake cloud, under virtual time: real graphs, plans, runs, teardowns and
+//! journals. The cloud loses answers, throttles, shows things late and cuts the power; the stack
+//! must come out right all the same.
+
+mod cloud;
+mod faults;
+mod kinds;
+mod objects;
+mod world;
+
+mod applying;
+mod changing;
+mod failing;
+mod finding;
+mod interrupting;
+mod model;
+mod properties;
+mod removing;
