@@ -299,7 +299,6 @@ fn a_killed_up_and_a_killed_down_are_finished_by_the_same_command() {
 }
 
 #[test]
-#[ignore = "the first `up` does not find the self-signed certificate and stops at the listener rules"]
 fn one_up_recovers_a_lost_state_file() {
     let sandbox = Sandbox::start();
     let stack = sandbox.stack("dev");
@@ -317,8 +316,6 @@ fn without_its_state_file_a_stack_goes_as_a_whole() {
     let stack = sandbox.stack("dev");
     let before = stack.aws("inventory()");
     let forget = || std::fs::remove_dir_all(stack.state_file().parent().unwrap()).unwrap();
-    // The self-signed certificate is not found again (a known limit), so there is none here.
-    stack.configure("[edge]\ntls = \"off\"\n");
     stack.up(&[]);
     let whole = stack.aws("inventory()");
     forget();

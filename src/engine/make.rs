@@ -287,6 +287,16 @@ impl Maker<'_> {
 
     async fn update(&self, live: &AnyLive, changes: &Changes) -> Result<(), StepEnd> {
         let scope = self.scope();
+        let last = self
+            .run
+            .journal
+            .read(|state| recorded(state, self.address()));
+        let last = last.as_ref().map(|(_, spec)| spec);
+        // A kind takes away the tags it sees and does not want: it must not see those of others.
+        let live = &AnyLive {
+            spec: without_foreign_tags(&live.spec, &self.want, last),
+            ..live.clone()
+        };
         let outcome = persist(
             &self.planned.profile,
             Verb::Update,

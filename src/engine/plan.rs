@@ -197,8 +197,10 @@ fn decide(
 ) -> PlannedNode {
     let want = resolve(&node.spec, &|reference| {
         let upstream = plan.node(&reference.address)?;
-        let changes_outputs =
-            upstream.action == Action::Update && upstream.profile.outputs_change_on_update;
+        // Tags alone never make other outputs.
+        let changes_outputs = upstream.action == Action::Update
+            && upstream.profile.outputs_change_on_update
+            && upstream.changes.names().iter().any(|name| name != "tags");
         match upstream.action {
             Action::Create | Action::Replace => None,
             _ if changes_outputs => None,

@@ -159,7 +159,8 @@ fn break_circles(needs: &mut BTreeMap<Step, BTreeMap<Step, Wait>>) {
     };
     let users_going =
         |step: &Step, need: &Step| matches!((step, need), (Step::Remove(_), Step::Remove(_)));
-    let droppable: [&dyn Fn(&Step, &Step) -> bool; 2] = [&users_moving, &users_going];
+    type Droppable<'a> = &'a dyn Fn(&Step, &Step) -> bool;
+    let droppable: [Droppable<'_>; 2] = [&users_moving, &users_going];
     for is_droppable in droppable {
         let (names, graph) = as_graph(needs);
         for circle in tarjan_scc(&graph)
