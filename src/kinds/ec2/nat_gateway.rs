@@ -40,6 +40,8 @@ impl Resource for NatGateway {
     const KIND: &'static str = "ec2/nat_gateway";
     const IDENTITY: Identity = Identity::Tags;
     const REPLACE_ON: &'static [&'static str] = &["subnet", "allocation_id"];
+    // `failed` is its end (field guide, section 2); nothing ever went through it.
+    const REPLACE_WHEN_FAILED: bool = true;
     const TIMES: Times = Times::typical(100, 60);
     // Field guide, section 2.
     const REFUSALS: &'static [Refusal] = &[
