@@ -6,6 +6,7 @@ import subprocess
 import sys
 import unittest
 from pathlib import Path
+from urllib.request import Request, urlopen
 
 import boto3
 from botocore.config import Config
@@ -19,10 +20,10 @@ ACCOUNT = "123456789012"
 class Server:
     """A sandbox process on a free port, and only its own."""
 
-    def __init__(self) -> None:
+    def __init__(self, *options: str) -> None:
         environment = dict(os.environ, PYTHONPATH=str(PACKAGE_PARENT))
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "orderctl_sandbox", "--port", "0", "--layer", "test-layer"],
+            [sys.executable, "-m", "orderctl_sandbox", "--port", "0", "--layer", "test-layer", *options],
             stdout=subprocess.PIPE,
             env=environment,
             text=True,
@@ -38,13 +39,26 @@ class Server:
         self.process.wait()
         self.process.stdout.close()
 
+    def control(self, resource: str, content: dict | None = None, method: str | None = None):
+        """Calls the control endpoint: GET without content, else POST."""
+        request = Request(
+            f"{self.endpoint}/orderctl/sandbox/control/{resource}",
+            data=None if content is None else json.dumps(content).encode(),
+            headers={"Content-Type": "application/json"},
+            method=method,
+        )
+        with urlopen(request) as response:
+            return json.load(response)
+
 
 class SandboxTest(unittest.TestCase):
-    """A test case with a fresh sandbox per class."""
+    """A test case with a fresh sandbox per class, in which nothing takes time unless ``OPTIONS`` say so."""
+
+    OPTIONS: tuple[str, ...] = ("--speed", "0")
 
     @classmethod
     def setUpClass(cls) -> None:
-        cls.server = Server()
+        cls.server = Server(*cls.OPTIONS)
         cls.addClassCleanup(cls.server.stop)
 
     @classmethod
@@ -79,6 +93,21 @@ class SandboxTest(unittest.TestCase):
                 self.assert_echoes(left, right, f"{path}[{index}]")
         else:
             self.assertEqual(given, answered, path)
+
+
+class FrozenTest(SandboxTest):
+    """A test case whose sandbox's time stands still until the test lets it pass, so that no test depends on speed."""
+
+    OPTIONS = ("--control",)
+
+    @classmethod
+    def setUpClass(cls) -> None:
+        super().setUpClass()
+        cls.server.control("clock", {"freeze": True})
+
+    def advance(self, seconds: float) -> None:
+        """Lets so many sandbox seconds pass, with all that happens in them."""
+        self.server.control("clock", {"advance": seconds})
 
 
 def make_network(ec2) -> dict:

@@ -4,6 +4,7 @@ import argparse
 import sys
 
 from .environment import prepare_environment
+from .settings import DEFAULT_SPEED, Settings, UnsuitableSetting, parse_quotas
 
 
 def main() -> int:
@@ -13,8 +14,18 @@ def main() -> int:
     parser.add_argument("--port", type=int, default=0, help="port to bind; 0 picks a free one")
     parser.add_argument("--port-file", help="file that receives the port once the server accepts connections")
     parser.add_argument("--layer", default="", help="content hash of this package, repeated on the health path")
+    parser.add_argument("--speed", type=float, default=DEFAULT_SPEED, help="sandbox seconds per real second; 0: at once")
+    parser.add_argument("--lag", type=float, default=0.0, help="sandbox seconds for which reads miss what is new; 0: off")
+    parser.add_argument("--quota", action="append", default=[], metavar="NAME=NUMBER", help="a limit of the account")
+    parser.add_argument("--control", action="store_true", help="answer the control endpoint")
     parser.add_argument("--verbose", action="store_true", help="log every request to stderr")
     arguments = parser.parse_args()
+
+    try:
+        settings = Settings(arguments.speed, arguments.lag, parse_quotas(arguments.quota), arguments.control)
+    except UnsuitableSetting as error:
+        print(f"orderctl_sandbox: {error}", file=sys.stderr)
+        return 2
 
     # moto reads its settings while it is imported, so they have to be in place before `server` is.
     prepare_environment()
@@ -27,6 +38,7 @@ def main() -> int:
             port_file=arguments.port_file,
             layer=arguments.layer,
             verbose=arguments.verbose,
+            settings=settings,
         )
     except UnsuitableHost as error:
         print(f"orderctl_sandbox: {error}", file=sys.stderr)

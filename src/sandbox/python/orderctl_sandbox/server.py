@@ -15,9 +15,13 @@ import moto
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
 from werkzeug.serving import BaseWSGIServer, make_server
 
-from . import MOTO_VERSION, NAME, patches
+from . import MOTO_VERSION, NAME, behaviour, consistency, patches
 from .cbor import CborProtocol
+from .clock import CLOCK
+from .control import ControlEndpoint
 from .errors import AwsErrors
+from .quotas import QUOTAS
+from .settings import Settings
 
 Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
@@ -32,7 +36,7 @@ class UnsuitableHost(Exception):
 class Health:
     """Answers ``GET /orderctl/sandbox`` and passes everything else on."""
 
-    def __init__(self, application: Application, layer: str) -> None:
+    def __init__(self, application: Application, layer: str, settings: Settings) -> None:
         self.application = application
         self.answer = {
             "name": NAME,
@@ -40,6 +44,7 @@ class Health:
             "pid": os.getpid(),
             "moto": moto.__version__,
             "started": int(time.time()),
+            "settings": settings.as_json(),
         }
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
@@ -51,20 +56,22 @@ class Health:
 
 
 class OneAtATime:
-    """Runs moto's handlers one after the other.
+    """Runs moto's handlers one after the other, each after what has become due by then.
 
     moto checks and then writes without locks, so two creates of one name could both win. Its handlers are
     processor-bound Python, so taking turns costs no throughput; anything that waits belongs in front of this.
     """
 
-    def __init__(self, application: Application) -> None:
+    def __init__(self, application: Application, lock: threading.RLock) -> None:
         self.application = application
-        self.lock = threading.RLock()
+        self.lock = lock
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         # The body is read before the lock is taken, so that a slow client holds up nobody else.
         _buffer_body(environ)
         with self.lock:
+            with consistency.from_inside():
+                CLOCK.run_due()
             answer = self.application(environ, start_response)
             try:
                 return [b"".join(answer)]
@@ -80,14 +87,24 @@ def _buffer_body(environ: dict[str, Any]) -> None:
         environ["wsgi.input"] = io.BytesIO(environ["wsgi.input"].read(int(length)))
 
 
-def build_application(layer: str = "") -> Application:
-    """Patches moto and returns the whole chain, outermost first: health, CBOR, AWS-shaped errors, lock, moto."""
+def build_application(settings: Settings, layer: str = "") -> Application:
+    """Changes moto and returns the whole chain.
+
+    Outermost first: health, control (only where asked for), CBOR, AWS-shaped errors, lock and clock, moto.
+    """
     patches.apply()
+    behaviour.apply()
+    CLOCK.reset(settings.speed)
+    consistency.configure(settings.lag)
+    QUOTAS.update(settings.quotas)
+    lock = threading.RLock()
     application: Application = DomainDispatcherApplication(create_backend_app)
-    application = OneAtATime(application)
+    application = OneAtATime(application, lock)
     application = AwsErrors(application)
     application = CborProtocol(application)
-    return Health(application, layer)
+    if settings.control:
+        application = ControlEndpoint(application, lock)
+    return Health(application, layer, settings)
 
 
 class _RequestHandler(MotoRequestHandler):
@@ -121,7 +138,7 @@ def _announce(server: BaseWSGIServer, port_file: str | None) -> None:
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
 
 
-def serve(host: str, port: int, port_file: str | None, layer: str, verbose: bool) -> None:
+def serve(host: str, port: int, port_file: str | None, layer: str, verbose: bool, settings: Settings) -> None:
     """Serves until SIGTERM or SIGINT. Raises ``UnsuitableHost`` for any address but loopback."""
     if host not in ("127.0.0.1", "::1"):
         raise UnsuitableHost(
@@ -136,7 +153,7 @@ def serve(host: str, port: int, port_file: str | None, layer: str, verbose: bool
     signal.signal(signal.SIGINT, lambda *_: sys.exit(0))
     _RequestHandler.verbose = verbose
     # The listening socket exists from here on, so a connection made after the announcement is accepted.
-    server = make_server(host, port, build_application(layer), threaded=True, request_handler=_RequestHandler)
+    server = make_server(host, port, build_application(settings, layer), threaded=True, request_handler=_RequestHandler)
     os.environ["MOTO_PORT"] = str(server.server_port)
     _announce(server, port_file)
     server.serve_forever()

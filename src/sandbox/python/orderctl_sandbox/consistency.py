@@ -1,0 +1,59 @@
+"""Eventual consistency: for a while after a create, reads and other calls miss what was made.
+
+Field guide section 1 rule 6. Off unless the sandbox was started with a lag. In the first half of the lag everything
+misses; in the second half every other look does, as if two replicas answered in turn.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from .clock import CLOCK
+
+_lag = 0.0
+_inside = 0
+_fresh: dict[str, tuple[float, int]] = {}
+
+
+def configure(lag: float) -> None:
+    """Sets for how many sandbox seconds a new thing is missed; 0 switches it off. Forgets what is fresh."""
+    global _lag
+    _lag = lag
+    _fresh.clear()
+
+
+def created(identifier: str) -> None:
+    """Says that a thing was made just now. ``identifier`` is what callers name it by (id, ARN, or a name with a prefix)."""
+    if _lag:
+        _fresh[identifier] = (CLOCK.now(), 0)
+
+
+def forget(identifier: str) -> None:
+    """Says that a thing is gone, so that its name can be used again."""
+    _fresh.pop(identifier, None)
+
+
+@contextmanager
+def from_inside() -> Iterator[None]:
+    """Lets AWS itself see everything, for what a service does on its own behalf."""
+    global _inside
+    _inside += 1
+    try:
+        yield
+    finally:
+        _inside -= 1
+
+
+def misses(identifier: str) -> bool:
+    """Whether this look misses the thing."""
+    entry = _fresh.get(identifier)
+    if entry is None or _inside:
+        return False
+    since, looks = entry
+    age = CLOCK.now() - since
+    if age >= _lag:
+        del _fresh[identifier]
+        return False
+    if age < _lag / 2:
+        return True
+    _fresh[identifier] = (since, looks + 1)
+    return looks % 2 == 1
