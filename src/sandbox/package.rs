@@ -30,7 +30,13 @@ macro_rules! embedded {
 static FILES: &[Embedded] = &[
     embedded!("orderctl_sandbox/__init__.py"),
     embedded!("orderctl_sandbox/__main__.py"),
+    embedded!("orderctl_sandbox/behaviour/__init__.py"),
+    embedded!("orderctl_sandbox/behaviour/interfaces.py"),
     embedded!("orderctl_sandbox/cbor.py"),
+    embedded!("orderctl_sandbox/clock.py"),
+    embedded!("orderctl_sandbox/consistency.py"),
+    embedded!("orderctl_sandbox/control/__init__.py"),
+    embedded!("orderctl_sandbox/durations.py"),
     embedded!("orderctl_sandbox/environment.py"),
     embedded!("orderctl_sandbox/errors.py"),
     embedded!("orderctl_sandbox/patches/__init__.py"),
@@ -54,7 +60,9 @@ static FILES: &[Embedded] = &[
     embedded!("orderctl_sandbox/patches/sns.py"),
     embedded!("orderctl_sandbox/patches/tagging.py"),
     embedded!("orderctl_sandbox/patches/wafv2.py"),
+    embedded!("orderctl_sandbox/quotas.py"),
     embedded!("orderctl_sandbox/server.py"),
+    embedded!("orderctl_sandbox/settings.py"),
 ];
 
 /// Hashes paths and contents of the layer; 16 hexadecimal digits.
