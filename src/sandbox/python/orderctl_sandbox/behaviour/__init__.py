@@ -8,7 +8,9 @@ its section.
 import importlib
 
 #: Applied from first to last, after all patches.
-MODULES = ()
+MODULES = (
+    "iam",
+)
 
 _applied = False
 

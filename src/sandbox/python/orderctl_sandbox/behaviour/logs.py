@@ -1,0 +1,30 @@
+"""CloudWatch Logs: services write to log groups, and some make the group again when it is gone.
+
+Field guide section 3 "Log groups come back by themselves": Container Insights and RDS write once more after the cluster
+is gone; the group they make then has no retention and no tags.
+"""
+
+from collections.abc import Iterable
+
+from moto.core.utils import unix_time_millis, utcnow
+from moto.logs.models import LogsBackend, logs_backends
+
+
+def write(account: str, region: str, group: str, stream: str, lines: Iterable[str], create_group: bool = False) -> bool:
+    """Appends lines to a stream, which is made as needed, at the real time of now; says whether there was a group.
+
+    Without the group the lines are lost, unless ``create_group`` says that the writer may make it.
+    """
+    backend: LogsBackend = logs_backends[account][region]
+    if group not in backend.groups:
+        if not create_group:
+            return False
+        backend.create_log_group(group, {})
+    log_group = backend.groups[group]
+    if stream not in log_group.streams:
+        log_group.create_log_stream(stream)
+    now = int(unix_time_millis(utcnow()))
+    events = [{"timestamp": now, "message": line} for line in lines]
+    if events:
+        log_group.put_log_events(stream, events)
+    return True
