@@ -31,6 +31,8 @@ static FILES: &[Embedded] = &[
     embedded!("orderctl_sandbox/__init__.py"),
     embedded!("orderctl_sandbox/__main__.py"),
     embedded!("orderctl_sandbox/behaviour/__init__.py"),
+    embedded!("orderctl_sandbox/behaviour/ecs/__init__.py"),
+    embedded!("orderctl_sandbox/behaviour/ecs/fleet.py"),
     embedded!("orderctl_sandbox/behaviour/iam.py"),
     embedded!("orderctl_sandbox/behaviour/interfaces.py"),
     embedded!("orderctl_sandbox/behaviour/logs.py"),

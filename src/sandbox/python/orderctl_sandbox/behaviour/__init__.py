@@ -10,6 +10,7 @@ import importlib
 #: Applied from first to last, after all patches.
 MODULES = (
     "iam",
+    "ecs",
 )
 
 _applied = False

@@ -1,0 +1,16 @@
+"""Elastic Container Service: tasks that take time, start or fail for AWS's reasons, and the clusters they run in.
+
+Field guide sections 3 and 4. A service revision's tasks are a `fleet.Fleet`; what a deployment does with its fleets is
+decided above it.
+"""
+
+import importlib
+
+#: Modules with an ``apply()``, first to last.
+MODULES = ()
+
+
+def apply() -> None:
+    """Changes moto's classes for every part of the service."""
+    for module in MODULES:
+        importlib.import_module(f"{__name__}.{module}").apply()
