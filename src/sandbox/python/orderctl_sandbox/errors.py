@@ -9,16 +9,11 @@ import sys
 import traceback
 import uuid
 from collections.abc import Callable, Iterable
+from http import HTTPStatus
 from typing import Any
 from xml.sax.saxutils import escape
 
 Headers = list[tuple[str, str]]
-
-_STATUS_LINES = {
-    400: "400 Bad Request",
-    404: "404 Not Found",
-    500: "500 Internal Server Error",
-}
 
 
 def signed_service(environ: dict[str, Any]) -> str:
@@ -66,7 +61,7 @@ def render_error(environ: dict[str, Any], status: int, code: str, message: str) 
         headers = [("Content-Type", "text/xml")]
     encoded = body.encode()
     headers += [("Content-Length", str(len(encoded))), ("x-amzn-requestid", request_id)]
-    return _STATUS_LINES.get(status, f"{status} Error"), headers, encoded
+    return f"{status} {HTTPStatus(status).phrase}", headers, encoded
 
 
 class AwsErrors:

@@ -18,7 +18,7 @@ from werkzeug.serving import BaseWSGIServer, make_server
 from . import MOTO_VERSION, NAME, behaviour, consistency, patches
 from .cbor import CborProtocol
 from .clock import CLOCK
-from .control import ControlEndpoint
+from .control import Control, ControlEndpoint, InterceptedCalls
 from .errors import AwsErrors
 from .quotas import QUOTAS
 from .settings import Settings
@@ -90,7 +90,8 @@ def _buffer_body(environ: dict[str, Any]) -> None:
 def build_application(settings: Settings, layer: str = "") -> Application:
     """Changes moto and returns the whole chain.
 
-    Outermost first: health, control (only where asked for), CBOR, AWS-shaped errors, lock and clock, moto.
+    Outermost first: health, control endpoint, CBOR, faults and log of calls, AWS-shaped errors, lock and clock, moto;
+    control and faults only where asked for.
     """
     patches.apply()
     behaviour.apply()
@@ -101,9 +102,12 @@ def build_application(settings: Settings, layer: str = "") -> Application:
     application: Application = DomainDispatcherApplication(create_backend_app)
     application = OneAtATime(application, lock)
     application = AwsErrors(application)
+    control = Control(lock, settings) if settings.control else None
+    if control:
+        application = InterceptedCalls(application, control)
     application = CborProtocol(application)
-    if settings.control:
-        application = ControlEndpoint(application, lock)
+    if control:
+        application = ControlEndpoint(application, control)
     return Health(application, layer, settings)
 
 
