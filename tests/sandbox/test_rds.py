@@ -6,6 +6,10 @@ import unittest
 from support import SandboxTest, make_network
 
 TAGS = [{"Key": "Project", "Value": "order-api"}]
+MONITORING_TRUST = {
+    "Version": "2012-10-17",
+    "Statement": [{"Effect": "Allow", "Principal": {"Service": "monitoring.rds.amazonaws.com"}, "Action": "sts:AssumeRole"}],
+}
 
 
 class RdsTest(SandboxTest):
@@ -194,6 +198,7 @@ class RdsTest(SandboxTest):
         with self.assertRaises(self.rds.exceptions.DBInstanceAlreadyExistsFault):
             self.rds.create_db_instance(DBInstanceIdentifier="full-1", DBClusterIdentifier="full", DBInstanceClass="db.r6g.large", Engine="aurora-mysql")
 
+        role = self.client("iam").create_role(RoleName="monitor", AssumeRolePolicyDocument=json.dumps(MONITORING_TRUST))["Role"]["Arn"]
         self.rds.modify_db_instance(
             DBInstanceIdentifier="full-2",
             DBInstanceClass="db.r6g.xlarge",
@@ -203,7 +208,7 @@ class RdsTest(SandboxTest):
             EnablePerformanceInsights=False,
             PubliclyAccessible=True,
             MonitoringInterval=60,
-            MonitoringRoleArn="arn:aws:iam::123456789012:role/monitor",
+            MonitoringRoleArn=role,
             ApplyImmediately=True,
         )
         self.assert_echoes(

@@ -9,8 +9,22 @@ import importlib
 
 #: Applied from first to last, after all patches.
 MODULES = (
+    "ec2_gateways",
+    "ec2_states",
+    "ec2_refusals",
+    "ec2_quotas",
+    # The outermost layer of EC2: what it misses does not get to the others.
+    "ec2_consistency",
+    "elbv2",
+    "elbv2_refusals",
+    "elbv2_consistency",
+    "acm",
+    "wafv2",
     "iam",
     "ecs",
+    "rds_groups",
+    "rds_clusters",
+    "rds_instances",
 )
 
 _applied = False

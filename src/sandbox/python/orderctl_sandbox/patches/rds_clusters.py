@@ -2,8 +2,8 @@
 
 Gaps (moto 5.2.5): a second CreateDBCluster overwrites the first; the engine version is kept as given and defaults to
 an extinct 5.7; ModifyDBCluster ignores CloudwatchLogsExportConfiguration and fails without a code on a missing
-cluster; instances take no subnet group from their cluster and share one resource id; automatic snapshots appear and
-outlive their cluster; an RDS-managed secret names a fixed user.
+cluster, which takes no default security group; instances take no subnet group from their cluster and share one resource
+id; automatic snapshots appear and outlive their cluster; an RDS-managed secret names a fixed user.
 Restores: field guide section 6 (duplicate and not-found faults, ``8.0`` resolved to a patch, the final-snapshot rule).
 """
 
@@ -13,6 +13,7 @@ import string
 import uuid
 from typing import Any
 
+from moto.ec2.models import ec2_backends
 from moto.rds.exceptions import DBClusterNotFoundError, RDSClientError
 from moto.rds.models import DBCluster, DBInstance, DBInstanceClustered, MasterUserSecret, RDSBackend
 from moto.rds.responses import RDSResponse
@@ -65,6 +66,15 @@ def _plain(value: Any) -> Any:
     return value.original_dict() if hasattr(value, "original_dict") else value
 
 
+def _default_security_groups(cluster: DBCluster) -> list[str]:
+    """What a cluster is given when nobody says otherwise: the default group of its subnet group's VPC."""
+    subnets = cluster.backend.subnet_groups.get(cluster.db_subnet_group_name)
+    if subnets is None:
+        return []
+    group = ec2_backends[cluster.account_id][cluster.region].get_default_security_group(subnets.vpc_id)
+    return [group.id] if group is not None else []
+
+
 def _manage_password(cluster: DBCluster, manage: bool | None, kms_key_id: str | None) -> None:
     has_secret = hasattr(cluster, "master_user_secret")
     if manage and not has_secret:
@@ -95,6 +105,11 @@ def modify(backend: RDSBackend, request: dict) -> DBCluster:
                 "InvalidParameterCombination",
                 "You must specify apply immediately when rotating the master user password.",
             )
+        if not hasattr(cluster, "master_user_secret"):
+            raise RDSClientError(
+                "InvalidParameterCombination",
+                "You can rotate the master user password only of a cluster whose password RDS manages.",
+            )
         cluster.master_user_secret.rotate_secret()
     _manage_password(cluster, request.get("manage_master_user_password"), request.get("master_user_secret_kms_key_id"))
     _change_log_exports(cluster, _plain(request.get("cloudwatch_logs_export_configuration")) or {})
@@ -111,7 +126,6 @@ def modify(backend: RDSBackend, request: dict) -> DBCluster:
         del backend.clusters[identifier]
         cluster.db_cluster_identifier = new_identifier
         backend.clusters[new_identifier] = cluster
-    cluster.status = "available"
     return cluster
 
 
@@ -138,6 +152,8 @@ def _apply_clusters() -> None:
         self.serverless_v2_scaling_configuration = _plain(self.serverless_v2_scaling_configuration)
         self.enabled_cloudwatch_logs_exports = sorted(self.enabled_cloudwatch_logs_exports)
         self.performance_insights_enabled = bool(named.get("enable_performance_insights"))
+        if not self.vpc_security_group_ids:
+            self.vpc_security_group_ids = _default_security_groups(self)
         for field in ("database_insights_mode", "monitoring_interval", "monitoring_role_arn"):
             if named.get(field) is not None:
                 setattr(self, field, named[field])
@@ -172,14 +188,12 @@ def _apply_clusters() -> None:
         identifier = self.params.get("DBClusterIdentifier")
         if identifier in self.backend.clusters and bool(skip) == bool(snapshot):
             message = (
-                "FinalDBSnapshotIdentifier can not be specified when deleting a cluster while skipping the final snapshot."
+                "You cannot specify both FinalDBSnapshotIdentifier and SkipFinalSnapshot."
                 if skip
                 else "FinalDBSnapshotIdentifier is required unless SkipFinalSnapshot is specified."
             )
             raise RDSClientError("InvalidParameterCombination", message)
-        answer = original(self)
-        answer._result["DBCluster"].status = "deleting"
-        return answer
+        return original(self)
 
 
 def _apply_instances() -> None:

@@ -1,0 +1,55 @@
+"""The network interfaces of database instances: one each, in the subnet of its zone, with its cluster's security groups.
+
+Field guide sections 2 and 6: they hold subnets and security groups from an instance's create until some time after it is
+gone, and say ``RDSNetworkInterface`` of themselves.
+"""
+
+from moto.ec2.models import ec2_backends
+from moto.rds.models import DBCluster, DBInstance
+
+from .. import durations
+from ..clock import CLOCK
+from . import interfaces
+
+
+def zone_for(cluster: DBCluster) -> str | None:
+    """The zone of the cluster's subnet group with the fewest instances; ``None`` without a subnet group."""
+    group = cluster.backend.subnet_groups.get(cluster.db_subnet_group_name)
+    if group is None:
+        return None
+    taken = [member.availability_zone for member in cluster._members]
+    return min(sorted({subnet.availability_zone for subnet in group._subnets}), key=taken.count)
+
+
+def place(instance: DBInstance) -> None:
+    """Gives a new instance its interface; one outside of any subnet group gets none."""
+    group = getattr(instance, "db_subnet_group", None)
+    if group is None:
+        return
+    in_zone = [subnet for subnet in group._subnets if subnet.availability_zone == instance.availability_zone]
+    instance.network_interface_id = interfaces.attach(
+        instance.account_id,
+        instance.region,
+        (in_zone or group._subnets)[0].id,
+        instance.vpc_security_group_ids,
+        "RDSNetworkInterface",
+        "amazon-rds",
+    )
+
+
+def release(instance: DBInstance) -> None:
+    """Removes the interface of an instance that is gone, which takes a while."""
+    interface_id = getattr(instance, "network_interface_id", None)
+    if interface_id is not None:
+        account, region = instance.account_id, instance.region
+        CLOCK.after(durations.DB_INTERFACE_LINGERS, lambda: interfaces.detach(account, region, interface_id))
+
+
+def change_security_groups(cluster: DBCluster) -> None:
+    """Puts the cluster's security groups on the interfaces of its instances."""
+    backend = ec2_backends[cluster.account_id][cluster.region]
+    groups = [group for by_id in backend.groups.values() for group in by_id.values() if group.id in cluster.vpc_security_group_ids]
+    for instance in cluster._members:
+        interface = backend.enis.get(getattr(instance, "network_interface_id", None))
+        if interface is not None:
+            interface._group_set = list(groups)
