@@ -140,6 +140,7 @@ class CreationTest(AuroraTest):
         secrets.get_secret_value(SecretId=arn)
         self.advance(60)
         self.assert_cluster_gone("managed")
+        self.advance(10)
         with self.assertRaises(secrets.exceptions.ResourceNotFoundException):
             secrets.get_secret_value(SecretId=arn)
 

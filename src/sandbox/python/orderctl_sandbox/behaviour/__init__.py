@@ -25,6 +25,7 @@ MODULES = (
     "rds_groups",
     "rds_clusters",
     "rds_instances",
+    "secretsmanager",
 )
 
 _applied = False
