@@ -63,6 +63,10 @@ class Ec2Test(SandboxTest):
         self.assert_refused("InvalidInternetGatewayID.NotFound", self.ec2.describe_internet_gateways, InternetGatewayIds=[gateway])
 
     def test_nat_gateway_and_its_address(self):
+        internet = self.ec2.create_internet_gateway()["InternetGateway"]["InternetGatewayId"]
+        self.addCleanup(self.ec2.delete_internet_gateway, InternetGatewayId=internet)
+        self.ec2.attach_internet_gateway(InternetGatewayId=internet, VpcId=self.vpc)
+        self.addCleanup(self.ec2.detach_internet_gateway, InternetGatewayId=internet, VpcId=self.vpc)
         address = self.ec2.allocate_address(Domain="vpc", TagSpecifications=tags("elastic-ip"))
         allocation = address["AllocationId"]
         for filters in ({"allocation_id": allocation}, {"tag:Name": "x"}, {"public_ip": address["PublicIp"]}, {"domain": "vpc"}):

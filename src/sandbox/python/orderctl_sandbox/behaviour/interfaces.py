@@ -1,13 +1,12 @@
 """Network interfaces that AWS services put into subnets: they hold subnets and security groups until they are gone.
 
-Field guide section 2: a ``DependencyViolation`` is explained by the interfaces' descriptions and owners.
+Field guide section 2: a ``DependencyViolation`` is explained by the interfaces' descriptions and owners. Subnets,
+security groups and internet gateways look here, in ``ec2_refusals``, before they go.
 """
 
 from moto.ec2.models import EC2Backend, ec2_backends
 from moto.ec2.models.elastic_network_interfaces import NetworkInterface
 from moto.ec2.utils import random_public_ip
-
-from ..consistency import from_inside
 
 
 def attach(
@@ -21,13 +20,15 @@ def attach(
 ) -> str:
     """Makes an interface for the service ``owner`` (as in ``amazon-elb``) and returns its id.
 
-    A public one maps a public address, which holds the internet gateway.
+    A public one maps a public address, which holds the internet gateway. Groups that are gone are left out. Raises
+    EC2's ``InvalidSubnetID.NotFound`` when the subnet is gone.
     """
     backend: EC2Backend = ec2_backends[account][region]
-    subnet = next(by_id[subnet_id] for by_id in backend.subnets.values() if subnet_id in by_id)
-    with from_inside():
-        interface: NetworkInterface = backend.create_network_interface(subnet, [], description=description)
-    interface._group_set = [group for groups in backend.groups.values() for group in groups.values() if group.id in group_ids]
+    interface: NetworkInterface = backend.create_network_interface(
+        backend.get_subnet(subnet_id), [], description=description
+    )
+    groups = [backend.get_security_group_from_id(group_id) for group_id in group_ids]
+    interface._group_set = [group for group in groups if group is not None]
     interface.status = "in-use"
     interface.requester_managed = True
     interface.requester_id = owner

@@ -7,6 +7,7 @@ import importlib
 MODULES = (
     "core",
     "cloudwatch",
+    "ec2_interfaces",
     "ec2_network",
     "ec2_security_groups",
     "ecs_clusters",

@@ -1,18 +1,20 @@
 """EC2: NAT gateways, addresses, route tables, gateway endpoints, filters.
 
 Gaps (moto 5.2.5): client tokens are ignored; describing NAT gateways ignores tag filters and unknown ids; a deleted
-NAT keeps its interface and address; routes to it stay ``active``; a subnet's second route table is taken silently;
-ModifyVpcEndpoint changes no routes; deleted endpoints stay listed; an address in use can be released; a filter with
-several values compares sets instead of asking for any match.
-Restores: field guide section 2 and section 1 rule 2 (tokens outlive the NAT gateway they made).
+NAT keeps its interface and address; routes to it stay ``active``; a subnet's second route table is taken silently, and
+so is a table's second gateway endpoint for the same service; a deleted subnet stays associated with its route table and
+network ACL, and a deleted VPC leaves its ACL; ModifyVpcEndpoint changes no routes; deleted endpoints stay listed; an
+address in use can be released; a filter with several values compares sets instead of asking for any match.
+Restores: field guide section 2 and section 1 rule 2 (tokens outlive what they made by a day).
 """
 
 import fnmatch
 from typing import Any
 
 from moto.ec2 import utils as ec2_utils
-from moto.ec2.exceptions import EC2ClientError, ResourceAlreadyAssociatedError
+from moto.ec2.exceptions import EC2ClientError
 from moto.ec2.models import EC2Backend
+from moto.ec2.models.internet_gateways import InternetGateway
 from moto.ec2.models.nat_gateways import NatGateway
 from moto.ec2.models.route_tables import Route
 from moto.ec2.models.vpcs import VPCEndPoint
@@ -20,12 +22,22 @@ from moto.ec2.responses.nat_gateways import NatGateways
 from moto.ec2.responses.route_tables import RouteTables
 from moto.ec2.responses.vpcs import VPCs
 
+from .. import durations
+from ..clock import CLOCK
 from .patching import replace, wrap
+
+#: States of a NAT gateway to which no route leads.
+_GONE_NATS = ("deleted", "failed")
 
 
 def _tokens(backend: EC2Backend, kind: str) -> dict[str, tuple[dict, Any]]:
-    """The client tokens that a backend has seen for one kind: token -> (request, resource)."""
+    """The client tokens that a backend has seen for one kind: token -> (request, answer)."""
     return backend.__dict__.setdefault(f"_client_tokens_{kind}", {})
+
+
+def made_before(response: Any, kind: str) -> bool:
+    """Whether the request repeats one of the same ``ClientToken``."""
+    return response._get_param("ClientToken") in _tokens(response.ec2_backend, kind)
 
 
 def once_per_token(response: Any, kind: str, create) -> Any:
@@ -37,6 +49,7 @@ def once_per_token(response: Any, kind: str, create) -> Any:
     seen = _tokens(response.ec2_backend, kind)
     if token not in seen:
         seen[token] = (request, create())
+        CLOCK.deadline(durations.EC2_CLIENT_TOKEN, lambda: seen.pop(token, None))
     made_for, result = seen[token]
     if made_for != request:
         raise EC2ClientError(
@@ -52,6 +65,7 @@ def apply() -> None:
     _apply_addresses()
     _apply_routes()
     _apply_endpoints()
+    _apply_leftovers()
 
 
 def _apply_filters() -> None:
@@ -80,8 +94,14 @@ def _apply_nat_gateways() -> None:
     @wrap(EC2Backend, "create_nat_gateway")
     def describe_interface(original, self, *arguments, **named):
         gateway = original(self, *arguments, **named)
-        gateway._eni.description = f"Interface for NAT Gateway {gateway.id}"
-        gateway._eni.status = "in-use"
+        interface = gateway._eni
+        interface.description = f"Interface for NAT Gateway {gateway.id}"
+        interface.interface_type = "nat_gateway"
+        interface.status = "in-use"
+        interface.requester_managed = True
+        interface.requester_id = "amazon-aws"
+        # It belongs to no security group; moto puts it into the default one.
+        interface._group_set = []
         gateway.address_set[0]["IsPrimary"] = True
         gateway.connectivity_type = gateway.connectivity_type or "public"
         return gateway
@@ -113,10 +133,10 @@ def _apply_addresses() -> None:
 
 def _apply_routes() -> None:
     def state(self: Route) -> str:
-        if self.nat_gateway is not None and self.nat_gateway.state == "deleted":
+        if self.nat_gateway is not None and self.nat_gateway.state in _GONE_NATS:
             return "blackhole"
-        # Only an internet gateway has `attachment_state`; detached, it leads nowhere.
-        if self.gateway is not None and getattr(self.gateway, "attachment_state", "available") != "available":
+        # Detached, it leads nowhere.
+        if isinstance(self.gateway, InternetGateway) and self.gateway.vpc is None:
             return "blackhole"
         return "active"
 
@@ -125,7 +145,7 @@ def _apply_routes() -> None:
     def require_nat(self: EC2Backend, named: dict) -> None:
         identifier = named.get("nat_gateway_id")
         gateway = self.nat_gateways.get(identifier)
-        if identifier and (gateway is None or gateway.state == "deleted"):
+        if identifier and (gateway is None or gateway.state in _GONE_NATS):
             raise EC2ClientError("InvalidNatGatewayID.NotFound", f"The natGateway ID '{identifier}' does not exist")
 
     @wrap(EC2Backend, "create_route")
@@ -143,7 +163,10 @@ def _apply_routes() -> None:
     def one_table_per_subnet(original, self, route_table_id, gateway_id=None, subnet_id=None):
         for table in self.route_tables.values():
             if subnet_id and table.id != route_table_id and subnet_id in table._associations.values():
-                raise ResourceAlreadyAssociatedError(subnet_id)
+                raise EC2ClientError(
+                    "Resource.AlreadyAssociated",
+                    f"the specified association for route table {route_table_id} conflicts with an existing association",
+                )
         return original(self, route_table_id, gateway_id, subnet_id)
 
     @wrap(RouteTables, "create_route_table")
@@ -153,6 +176,17 @@ def _apply_routes() -> None:
 
 def _apply_endpoints() -> None:
     VPCEndPoint.vpc_endpoint_id = property(lambda self: self.id)
+
+    def refuse_second_route(self: EC2Backend, service_name: str, table_ids: list[str]) -> None:
+        lists = [item.id for item in self.managed_prefix_lists.values() if item.prefix_list_name == service_name]
+        for table_id in table_ids:
+            for route in self.get_route_table(table_id)._routes.values():
+                if route.destination_prefix_list_id in lists:
+                    raise EC2ClientError(
+                        "RouteAlreadyExists",
+                        f"route table {table_id} already has a route with destination-prefix-list-id "
+                        f"{route.destination_prefix_list_id}",
+                    )
 
     def remove_route(self: EC2Backend, endpoint: VPCEndPoint, table_id: str) -> None:
         table = self.route_tables.get(table_id)
@@ -166,12 +200,16 @@ def _apply_endpoints() -> None:
     def gateway_by_default(original, self, *arguments, **named):
         named["endpoint_type"] = named.get("endpoint_type") or "Gateway"
         named["route_table_ids"] = list(named.get("route_table_ids") or [])
+        if named["endpoint_type"] == "Gateway":
+            refuse_second_route(self, named["service_name"], named["route_table_ids"])
         return original(self, *arguments, **named)
 
     @wrap(EC2Backend, "modify_vpc_endpoint")
     def with_routes(original, self, **named):
         endpoint = self.describe_vpc_endpoints(vpc_end_point_ids=[named["vpc_id"]])[0]
         before = set(endpoint.route_table_ids)
+        added = [table_id for table_id in named.get("add_route_tables") or [] if table_id not in before]
+        refuse_second_route(self, endpoint.service_name, added)
         original(self, **named)
         after = set(endpoint.route_table_ids)
         for table_id in before - after:
@@ -194,6 +232,10 @@ def _apply_endpoints() -> None:
             for table_id in endpoint.route_table_ids or []:
                 remove_route(self, endpoint, table_id)
 
+    @wrap(VPCs, "create_vpc_endpoint")
+    def idempotent(original, self):
+        return once_per_token(self, "vpc_endpoint", lambda: original(self))
+
     @wrap(VPCs, "delete_vpc_endpoints")
     def name_the_missing(original, self):
         missing = [identifier for identifier in self._get_param("VpcEndpointIds", []) if identifier not in self.ec2_backend.vpc_end_points]
@@ -206,3 +248,20 @@ def _apply_endpoints() -> None:
             for identifier in missing
         ]
         return answer
+
+
+def _apply_leftovers() -> None:
+    @wrap(EC2Backend, "delete_subnet")
+    def end_its_associations(original, self, subnet_id):
+        subnet = original(self, subnet_id)
+        for table in self.route_tables.values():
+            table._associations = {key: value for key, value in table._associations.items() if value != subnet_id}
+        for acl in self.network_acls.values():
+            acl._associations = {key: item for key, item in acl._associations.items() if item.subnet_id != subnet_id}
+        return subnet
+
+    @wrap(EC2Backend, "delete_vpc")
+    def delete_its_acls(original, self, vpc_id):
+        vpc = original(self, vpc_id)
+        self.network_acls = {key: acl for key, acl in self.network_acls.items() if acl.vpc_id != vpc_id}
+        return vpc
