@@ -3,6 +3,7 @@
 import unittest
 
 from support import SandboxTest, make_network
+from test_small_services import self_signed
 
 TAGS = [{"Key": "Project", "Value": "order-api"}]
 
@@ -12,8 +13,13 @@ class Elbv2Test(SandboxTest):
     def setUpClass(cls):
         super().setUpClass()
         cls.elb = cls.client("elbv2")
-        cls.network = make_network(cls.client("ec2"))
-        cls.certificate = cls.client("acm").request_certificate(DomainName="example.com", ValidationMethod="DNS")["CertificateArn"]
+        ec2 = cls.client("ec2")
+        cls.network = make_network(ec2)
+        # Without one, an internet-facing load balancer never becomes active.
+        gateway = ec2.create_internet_gateway()["InternetGateway"]["InternetGatewayId"]
+        ec2.attach_internet_gateway(InternetGatewayId=gateway, VpcId=cls.network["vpc"])
+        certificate, key = self_signed("example.com")
+        cls.certificate = cls.client("acm").import_certificate(Certificate=certificate, PrivateKey=key)["CertificateArn"]
 
     def load_balancer(self, name, **fields):
         request = {

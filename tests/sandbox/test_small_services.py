@@ -289,7 +289,10 @@ class CertificateTest(SandboxTest):
         acm.add_tags_to_certificate(CertificateArn=arn, Tags=[{"Key": "a", "Value": "1"}])
         acm.remove_tags_from_certificate(CertificateArn=arn, Tags=[{"Key": "Project"}])
         self.assertEqual([{"Key": "a", "Value": "1"}], acm.list_tags_for_certificate(CertificateArn=arn)["Tags"])
-        self.assertIn(arn, [item["CertificateArn"] for item in acm.list_certificates()["CertificateSummaryList"]])
+        # Unless asked for, certificates with keys other than RSA are not listed.
+        self.assertNotIn(arn, [item["CertificateArn"] for item in acm.list_certificates()["CertificateSummaryList"]])
+        listed = acm.list_certificates(Includes={"keyTypes": ["EC_prime256v1"]})["CertificateSummaryList"]
+        self.assertEqual([arn], [item["CertificateArn"] for item in listed])
         acm.delete_certificate(CertificateArn=arn)
         with self.assertRaises(acm.exceptions.ResourceNotFoundException):
             acm.describe_certificate(CertificateArn=arn)

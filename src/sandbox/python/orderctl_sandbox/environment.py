@@ -5,8 +5,6 @@ import os
 _ALWAYS = {
     # Without it, attaching an AWS-managed policy answers NoSuchEntity.
     "MOTO_IAM_LOAD_MANAGED_POLICIES": "true",
-    # Seconds until a requested certificate counts as validated; moto waits 60.
-    "MOTO_ACM_VALIDATION_WAIT": "1",
     "MOTO_ACCOUNT_ID": "123456789012",
     "MOTO_ENABLE_ISO_REGIONS": "false",
     # Nothing in this process may ever sign a request with the user's own credentials.

@@ -1,17 +1,20 @@
 """WAFv2.
 
-Gaps (moto 5.2.5): the duplicate error has a code AWS does not use and IP sets are never duplicates; an update without
-rules keeps the old ones; a resource can have several web ACLs and keeps them when it is gone; what is in use can be
-deleted; ListResourcesForWebACL is missing; tags of nothing are an empty list and outlive their owner.
+Gaps (moto 5.2.5): the duplicate error has a code AWS does not use and IP sets are never duplicates; lock tokens of IP
+sets are no UUIDs; an update keeps what it is not told again; a resource can have several web ACLs and keeps them when
+it is gone; what is in use can be deleted; ListResourcesForWebACL is missing; tags of nothing are an empty list and
+outlive their owner.
 Restores: field guide section 5 "Web ACL / IP set" and "WAF association".
 """
 
 import json
+from typing import Any
 
 from moto.core.exceptions import JsonRESTError
 from moto.elbv2.models import ELBv2Backend
+from moto.moto_api._internal import mock_random
 from moto.wafv2.exceptions import WAFNonexistentItemException, WAFV2DuplicateItemException
-from moto.wafv2.models import WAFV2Backend, wafv2_backends
+from moto.wafv2.models import FakeIPSet, WAFV2Backend, wafv2_backends
 from moto.wafv2.responses import WAFV2Response
 
 from .patching import add, wrap
@@ -28,12 +31,13 @@ class AssociatedItem(JsonRESTError):
         )
 
 
-def _mentions(value, arn: str) -> bool:
+def mentioned_arns(value: Any) -> set[str]:
+    """The ARNs of WAF items that a statement refers to, however deep."""
     if isinstance(value, dict):
-        return any(_mentions(item, arn) for item in value.values())
+        return {arn for item in value.values() for arn in mentioned_arns(item)}
     if isinstance(value, list):
-        return any(_mentions(item, arn) for item in value)
-    return value == arn
+        return {arn for item in value for arn in mentioned_arns(item)}
+    return {value} if isinstance(value, str) and value.startswith("arn:") and ":wafv2:" in value else set()
 
 
 def _disassociate(backend: WAFV2Backend, resource_arn: str) -> None:
@@ -57,18 +61,34 @@ def _apply_items() -> None:
             "AWS WAF couldn’t perform the operation because some resource in your request is a duplicate of an existing one.",
         )
 
+    for method in ("__init__", "update"):
+
+        @wrap(FakeIPSet, method)
+        def with_a_whole_token(original, self, *arguments, **named):
+            original(self, *arguments, **named)
+            self.lock_token = str(mock_random.uuid4())
+
     @wrap(WAFV2Backend, "create_ip_set")
     def one_per_name(original, self, name, scope, *arguments):
         if any((item.name, item.scope) == (name, scope) for item in self.ip_sets.values()):
             raise WAFV2DuplicateItemException()
         return original(self, name, scope, *arguments)
 
+    @wrap(WAFV2Backend, "update_ip_set")
+    def replace_the_description(original, self, name, scope, _id, description, *arguments):
+        return original(self, name, scope, _id, description or "", *arguments)
+
     @wrap(WAFV2Backend, "update_web_acl")
-    def replace_all_rules(original, self, name, _id, default_action, rules, *arguments):
-        token = original(self, name, _id, default_action, rules, *arguments)
+    def replace_everything(original, self, name, _id, default_action, rules, description, visibility, token, *rest):
+        new_token = original(self, name, _id, default_action, rules, description, visibility, token, *rest)
+        web_acl = self.get_web_acl(None, name, _id)
+        web_acl.description = description or ""
         if not rules:
-            self.get_web_acl(None, name, _id).rules = []
-        return token
+            web_acl.rules = []
+        settings = ("custom_response_bodies", "captcha_config", "challenge_config", "token_domains", "association_config")
+        for setting, value in zip(settings, rest):
+            setattr(web_acl, setting, value)
+        return new_token
 
     @wrap(WAFV2Backend, "delete_web_acl")
     def only_unassociated(original, self, name, scope, _id, lock_token):
@@ -81,7 +101,7 @@ def _apply_items() -> None:
     @wrap(WAFV2Backend, "delete_ip_set")
     def only_unreferenced(original, self, name, scope, _id, lock_token):
         arn = self.get_ip_set(name, scope, _id).arn
-        if any(_mentions(rule.statement, arn) for acl in self.wacls.values() for rule in acl.rules):
+        if any(arn in mentioned_arns(rule.statement) for acl in self.wacls.values() for rule in acl.rules):
             raise AssociatedItem()
         original(self, name, scope, _id, lock_token)
         self.tagging_service.delete_all_tags_for_resource(arn)
