@@ -15,6 +15,7 @@ class AutoScalingTest(SandboxTest):
         cls.scaling = cls.client("application-autoscaling")
         cls.ecs = cls.client("ecs")
         cls.network = make_network(cls.client("ec2"))
+        cls.client("iam").create_service_linked_role(AWSServiceName="ecs.amazonaws.com")
         cls.ecs.create_cluster(clusterName="c")
         cls.ecs.register_task_definition(
             family="t", networkMode="awsvpc", requiresCompatibilities=["FARGATE"], cpu="256", memory="512", containerDefinitions=[{"name": "a", "image": "a"}]

@@ -98,6 +98,7 @@ class TaggingTest(SandboxTest):
     def build_compute(cls):
         ecs, scaling = cls.client("ecs"), cls.client("application-autoscaling")
         cls.expected["repository"] = cls.client("ecr").create_repository(repositoryName="repo", tags=UPPER)["repository"]["repositoryArn"]
+        cls.client("iam").create_service_linked_role(AWSServiceName="ecs.amazonaws.com")
         cls.expected["cluster"] = ecs.create_cluster(clusterName="c", tags=LOWER)["cluster"]["clusterArn"]
         cls.expected["task definition"] = ecs.register_task_definition(
             family="t", networkMode="awsvpc", requiresCompatibilities=["FARGATE"], cpu="256", memory="512", containerDefinitions=[{"name": "a", "image": "a"}], tags=LOWER

@@ -31,11 +31,10 @@ def services_of(backend: EC2ContainerServiceBackend, cluster: Cluster) -> list:
 
 def refresh_counts(backend: EC2ContainerServiceBackend, cluster: Cluster) -> None:
     """Counts services and tasks anew; moto's own running totals drift."""
-    services = services_of(backend, cluster)
-    alone = [t for t in backend.tasks.get(cluster.name, {}).values() if t.last_status != "STOPPED" and not t.group.startswith("service:")]
-    cluster.active_services_count = len(services)
-    cluster.running_tasks_count = sum(s.running_count for s in services) + len(alone)
-    cluster.pending_tasks_count = sum(s.pending_count for s in services)
+    states = [task.last_status for task in backend.tasks.get(cluster.name, {}).values()]
+    cluster.active_services_count = sum(service.status == "ACTIVE" for service in services_of(backend, cluster))
+    cluster.running_tasks_count = states.count("RUNNING")
+    cluster.pending_tasks_count = sum(states.count(state) for state in ("PROVISIONING", "PENDING", "ACTIVATING"))
 
 
 def _differs(cluster: Cluster, given: dict) -> bool:
@@ -119,8 +118,8 @@ def _apply_backend() -> None:
         return original(self, cluster_name, capacity_providers or [], complete_strategy(default_capacity_provider_strategy))
 
     @wrap(EC2ContainerServiceBackend, "list_clusters")
-    def list_active(original, self):
-        return [cluster.arn for cluster in self.clusters.values() if cluster.status == "ACTIVE"]
+    def list_live(original, self):
+        return [cluster.arn for cluster in self.clusters.values() if cluster.status != "INACTIVE"]
 
     @wrap(EC2ContainerServiceBackend, "describe_clusters")
     def with_counts(original, self, cluster_names):

@@ -7,7 +7,15 @@ decided above it.
 import importlib
 
 #: Modules with an ``apply()``, first to last.
-MODULES = ()
+MODULES = (
+    "clusters",
+    "task_definitions",
+    "task_api",
+    "targets",
+    "alarms",
+    "services",
+    "deployment_api",
+)
 
 
 def apply() -> None:
