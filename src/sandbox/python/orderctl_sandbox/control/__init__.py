@@ -8,16 +8,16 @@ with 400, 404 or 405 and ``{"error": "…"}``, which says what is allowed.
 ``GET``                   (the bare path) the resources and their methods
 ``GET clock``             the sandbox's time: ``now`` in sandbox seconds, ``speed``, ``frozen``
 ``POST clock``            ``{"freeze": true}`` stops the time; ``{"advance": 90}`` lets 90 sandbox seconds pass
-``GET calls?since=N``     the AWS calls from index N on (default 0), in the order in which they were applied; ``next`` is
-                          the N to ask with the next time, ``first`` the oldest index that is still kept (100000 are)
+``GET calls?since=N``     the AWS calls from index N on (default 0), in the order in which they were applied; ``next``
+                          is the N to ask with the next time, ``first`` the oldest index still kept (100000 are)
 ``DELETE calls``          empties the log; indexes begin at 0 again
 ``POST faults``           adds a fault, answers it with its ``id``
 ``GET faults``            the faults, in order, with ``matched`` and ``hits``
 ``DELETE faults?id=N``    removes one, or all without ``id``; calls that it holds go on
-``GET held?wait=S``       the calls held now; with ``wait`` it answers as soon as there is one (``count=N``: as there are
-                          N), at the latest after S real seconds
-``POST release``          lets held calls go on: all, or ``{"id": 3}`` those of one fault; ``{"drop": true}`` closes their
-                          connections instead (held before: they are never applied)
+``GET held?wait=S``       the calls held now; with ``wait`` it answers as soon as there is one (``count=N``: as soon as
+                          there are N), at the latest after S real seconds
+``POST release``          lets held calls go on: all, or ``{"id": 3}`` those of one fault; ``{"drop": true}`` closes
+                          their connections instead (held before: they are never applied)
 ``GET latency``           what is added to every call
 ``POST latency``          ``{"milliseconds": 50, "jitter": 10, "seed": 1}`` adds 40 to 60 real milliseconds before each
                           call; calls overlap in them; 0 switches off

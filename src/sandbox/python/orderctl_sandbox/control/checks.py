@@ -29,18 +29,17 @@ def check_names(given: dict[str, Any], allowed: tuple[str, ...]) -> None:
     """Refuses any name beyond those allowed, so that a misspelt one is noticed."""
     for name in given:
         if name not in allowed:
-            raise BadRequest(f"'{name}' is unknown here; there is {', '.join(allowed)}" if allowed else f"no '{name}' here")
+            raise BadRequest(f"'{name}' is unknown here; there is {', '.join(allowed)}")
 
 
-def whole_number(given: dict[str, Any], name: str, default: int | None, low: int, high: int | None = None) -> int | None:
+def whole_number(given: dict[str, Any], name: str, default: int | None, low: int) -> int | None:
     """The whole number of that name, or the default where it is missing."""
     value = given.get(name)
     if value is None:
         return default
     # In Python true is a whole number too.
-    if isinstance(value, bool) or not isinstance(value, int) or value < low or (high is not None and value > high):
-        limit = f"of {low} or more" if high is None else f"from {low} to {high}"
-        raise BadRequest(f"'{name}' is {value!r}; it has to be a whole number {limit}")
+    if isinstance(value, bool) or not isinstance(value, int) or value < low:
+        raise BadRequest(f"'{name}' is {value!r}; it has to be a whole number of {low} or more")
     return value
 
 

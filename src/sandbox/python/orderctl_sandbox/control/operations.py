@@ -110,7 +110,8 @@ def _match(service: str, method: str, path: str, query: dict[str, list[str]], en
             continue
         if any(name not in query or value not in (None, query[name][0]) for name, value in route.query):
             continue
-        present = [name in query for name in route.required_query] + [name in environ for name in route.required_headers]
+        present = [name in query for name in route.required_query]
+        present += [name in environ for name in route.required_headers]
         # Among several the one that asks for most and gets all of it: UploadPart, not PutObject, once there is a part.
         rank = (present.count(False), route.is_deprecated, -present.count(True) - len(route.query), route.variables)
         if best is None or rank < best[0]:
@@ -128,18 +129,15 @@ def _routes_of(model: dict[str, Any]) -> Iterator[_Route]:
         template, _, literals = operation["http"]["requestUri"].partition("?")
         shape = model["shapes"].get(operation.get("input", {}).get("shape"), {})
         required = [shape["members"][member] for member in shape.get("required", ())]
+        headers = [member["locationName"] for member in required if member.get("location") == "header"]
         yield _Route(
             operation=name,
             method=operation["http"]["method"],
             path=_pattern(template),
             variables=template.count("{"),
             query=tuple((key, values[0] or None) for key, values in parse_qs(literals, keep_blank_values=True).items()),
-            required_query=tuple(member["locationName"] for member in required if member.get("location") == "querystring"),
-            required_headers=tuple(
-                "HTTP_" + member["locationName"].upper().replace("-", "_")
-                for member in required
-                if member.get("location") == "header"
-            ),
+            required_query=tuple(one["locationName"] for one in required if one.get("location") == "querystring"),
+            required_headers=tuple("HTTP_" + header.upper().replace("-", "_") for header in headers),
             is_deprecated=operation.get("deprecated", False),
         )
 
