@@ -52,6 +52,13 @@ class Edge:
         request = {"ListenerArn": listener, "Priority": priority, "Conditions": conditions, "Actions": [action], **fields}
         return self.elb.create_rule(**request)["Rules"][0]["RuleArn"]
 
+    def security_group(self, name):
+        return self.ec2.create_security_group(GroupName=name, Description=name, VpcId=self.network["vpc"])["GroupId"]
+
+    def subnet(self, block):
+        request = {"VpcId": self.network["vpc"], "CidrBlock": block, "AvailabilityZone": f"{REGION}a"}
+        return self.ec2.create_subnet(**request)["Subnet"]["SubnetId"]
+
     def state(self, arn):
         return self.elb.describe_load_balancers(LoadBalancerArns=[arn])["LoadBalancers"][0]["State"]["Code"]
 
@@ -122,7 +129,7 @@ class TimeTest(Edge, FrozenTest):
         found = self.interfaces(arn)
         self.assertEqual(sorted(self.network["subnets"][:2]), sorted(item["SubnetId"] for item in found))
         for interface in found:
-            self.assertEqual(("in-use", True, "amazon-elb"), tuple(interface[key] for key in ("Status", "RequesterManaged", "RequesterId")))
+            self.assert_echoes({"Status": "in-use", "RequesterManaged": True, "RequesterId": "amazon-elb"}, interface)
             self.assertEqual([self.network["group"]], [group["GroupId"] for group in interface["Groups"]])
             self.assertIn("PublicIp", interface["Association"])
         self.elb.delete_load_balancer(LoadBalancerArn=arn)
@@ -138,7 +145,7 @@ class TimeTest(Edge, FrozenTest):
         self.assertEqual(sorted([first, second, third]), self.held(arn))
         self.advance(61)
         self.assertEqual(sorted([second, third]), self.held(arn))
-        other = self.ec2.create_security_group(GroupName="other", Description="other", VpcId=self.network["vpc"])["GroupId"]
+        other = self.security_group("other")
         self.elb.set_security_groups(LoadBalancerArn=arn, SecurityGroups=[other])
         for interface in self.interfaces(arn):
             self.assertEqual([other], [group["GroupId"] for group in interface["Groups"]])
@@ -159,7 +166,8 @@ class RefusalTest(Edge, SandboxTest):
         super().setUpClass()
         cls.prepare()
         cls.elsewhere = make_network(cls.ec2)
-        cls.shared = cls.elb.create_load_balancer(Name="shared", Subnets=cls.network["subnets"])["LoadBalancers"][0]["LoadBalancerArn"]
+        made = cls.elb.create_load_balancer(Name="shared", Subnets=cls.network["subnets"])
+        cls.shared = made["LoadBalancers"][0]["LoadBalancerArn"]
 
     def assert_said(self, code, words, call, **arguments):
         error = self.assert_refused(code, call, **arguments)
@@ -171,7 +179,7 @@ class RefusalTest(Edge, SandboxTest):
 
     def test_subnets(self):
         first, second, third = self.network["subnets"]
-        beside = self.ec2.create_subnet(VpcId=self.network["vpc"], CidrBlock="10.0.9.0/24", AvailabilityZone="us-east-1a")["Subnet"]["SubnetId"]
+        beside = self.subnet("10.0.9.0/24")
         cases = [
             ("ValidationError", "two different Availability Zones", [first]),
             ("InvalidConfigurationRequest", "multiple subnets in the same Availability Zone", [first, beside]),
@@ -184,19 +192,26 @@ class RefusalTest(Edge, SandboxTest):
         self.assertEqual(sorted([first, second, third]), self.held(self.shared))
 
     def test_security_groups(self):
-        cases = [("InvalidSecurityGroup", "does not exist", "sg-0123456789abcdef0"), ("InvalidConfigurationRequest", "invalid", self.elsewhere["group"])]
+        cases = [
+            ("InvalidSecurityGroup", "does not exist", "sg-0123456789abcdef0"),
+            ("InvalidConfigurationRequest", "invalid", self.elsewhere["group"]),
+        ]
+        change = self.elb.set_security_groups
         for code, words, group in cases:
             self.assert_said(code, words, self.balancer, name="badly", SecurityGroups=[group])
-            self.assert_said(code, words, self.elb.set_security_groups, LoadBalancerArn=self.shared, SecurityGroups=[group])
+            self.assert_said(code, words, change, LoadBalancerArn=self.shared, SecurityGroups=[group])
         [described] = self.elb.describe_load_balancers(LoadBalancerArns=[self.shared])["LoadBalancers"]
-        [default] = self.ec2.describe_security_groups(Filters=[{"Name": "group-name", "Values": ["default"]}, {"Name": "vpc-id", "Values": [self.network["vpc"]]}])["SecurityGroups"]
+        wanted = {"group-name": "default", "vpc-id": self.network["vpc"]}
+        filters = [{"Name": name, "Values": [value]} for name, value in wanted.items()]
+        [default] = self.ec2.describe_security_groups(Filters=filters)["SecurityGroups"]
         self.assertEqual([default["GroupId"]], described["SecurityGroups"])
 
     def test_deletion_protection(self):
         arn = self.balancer("protected")
         protect = {"LoadBalancerArn": arn, "Attributes": [{"Key": "deletion_protection.enabled", "Value": "true"}]}
         self.elb.modify_load_balancer_attributes(**protect)
-        self.assert_said("OperationNotPermitted", "deletion protection is enabled", self.elb.delete_load_balancer, LoadBalancerArn=arn)
+        words = "deletion protection is enabled"
+        self.assert_said("OperationNotPermitted", words, self.elb.delete_load_balancer, LoadBalancerArn=arn)
         self.assertEqual("active", self.state(arn))
         protect["Attributes"][0]["Value"] = "false"
         self.elb.modify_load_balancer_attributes(**protect)
@@ -204,7 +219,8 @@ class RefusalTest(Edge, SandboxTest):
 
     def test_attributes(self):
         def balancer(key, value):
-            return self.elb.modify_load_balancer_attributes(LoadBalancerArn=self.shared, Attributes=[{"Key": key, "Value": value}])
+            attributes = [{"Key": key, "Value": value}]
+            return self.elb.modify_load_balancer_attributes(LoadBalancerArn=self.shared, Attributes=attributes)
 
         group = self.group("attributes")
 
@@ -238,7 +254,8 @@ class RefusalTest(Edge, SandboxTest):
         listener = self.listener(arn, action=forward(by_listener))
         rule = self.rule(listener, action=forward(by_rule, by_listener))
         for group in (by_listener, by_rule):
-            self.assert_said("ResourceInUse", "in use by a listener or a rule", self.elb.delete_target_group, TargetGroupArn=group)
+            words = "in use by a listener or a rule"
+            self.assert_said("ResourceInUse", words, self.elb.delete_target_group, TargetGroupArn=group)
         self.elb.delete_rule(RuleArn=rule)
         self.elb.delete_target_group(TargetGroupArn=by_rule)
         self.elb.delete_load_balancer(LoadBalancerArn=arn)
@@ -275,15 +292,18 @@ class RefusalTest(Edge, SandboxTest):
         arn = self.balancer("secure")
         https = {"balancer": arn, "port": 443, "Protocol": "HTTPS"}
         self.assert_said("ValidationError", "certificate must be specified", self.listener, **https)
-        self.assert_said("SSLPolicyNotFound", "'none'", self.listener, **https, Certificates=[{"CertificateArn": issued}], SslPolicy="none")
-        listener = self.listener(**https, Certificates=[{"CertificateArn": issued}])
+        https["Certificates"] = [{"CertificateArn": issued}]
+        self.assert_said("SSLPolicyNotFound", "'none'", self.listener, **https, SslPolicy="none")
+        listener = self.listener(**https)
         for code, certificate in (("CertificateNotFound", missing), ("UnsupportedCertificate", pending)):
             bad = [{"CertificateArn": certificate}]
-            self.assert_said(code, certificate, self.listener, balancer=arn, port=444, Protocol="HTTPS", Certificates=bad)
+            new = {"balancer": arn, "port": 444, "Protocol": "HTTPS", "Certificates": bad}
+            self.assert_said(code, certificate, self.listener, **new)
             self.assert_said(code, certificate, self.elb.modify_listener, ListenerArn=listener, Certificates=bad)
             self.assert_said(code, certificate, self.elb.add_listener_certificates, ListenerArn=listener, Certificates=bad)
         plain = self.listener(arn)
-        self.assert_said("ValidationError", "certificate must be specified", self.elb.modify_listener, ListenerArn=plain, Protocol="HTTPS")
+        change = {"ListenerArn": plain, "Protocol": "HTTPS"}
+        self.assert_said("ValidationError", "certificate must be specified", self.elb.modify_listener, **change)
 
     def test_default_rules_stay(self):
         listener = self.listener(self.balancer("default-rule"))
@@ -291,16 +311,19 @@ class RefusalTest(Edge, SandboxTest):
         arn = default["RuleArn"]
         self.assert_said("OperationNotPermitted", "cannot be deleted", self.elb.delete_rule, RuleArn=arn)
         self.assert_said("OperationNotPermitted", "cannot be modified", self.elb.modify_rule, RuleArn=arn, Actions=[FIXED])
-        self.assert_refused("OperationNotPermitted", self.elb.set_rule_priorities, RulePriorities=[{"RuleArn": arn, "Priority": 3}])
+        move = [{"RuleArn": arn, "Priority": 3}]
+        self.assert_refused("OperationNotPermitted", self.elb.set_rule_priorities, RulePriorities=move)
 
     def test_priorities(self):
         listener = self.listener(self.balancer("priorities"))
         first, second = self.rule(listener, 1), self.rule(listener, 2)
         lenient = unchecked(self, "elbv2")
-        request = {"ListenerArn": listener, "Conditions": [{"Field": "path-pattern", "Values": ["/*"]}], "Actions": [FIXED]}
+        conditions = [{"Field": "path-pattern", "Values": ["/*"]}]
         for priority in (0, 50_001):
-            self.assert_said("ValidationError", "between '1' and '50000'", lenient.create_rule, **request, Priority=priority)
-        self.assert_refused("PriorityInUse", self.elb.set_rule_priorities, RulePriorities=[{"RuleArn": first, "Priority": 2}])
+            request = {"ListenerArn": listener, "Conditions": conditions, "Actions": [FIXED], "Priority": priority}
+            self.assert_said("ValidationError", "between '1' and '50000'", lenient.create_rule, **request)
+        taken = [{"RuleArn": first, "Priority": 2}]
+        self.assert_refused("PriorityInUse", self.elb.set_rule_priorities, RulePriorities=taken)
         swap = [{"RuleArn": first, "Priority": 2}, {"RuleArn": second, "Priority": 1}]
         self.elb.set_rule_priorities(RulePriorities=swap)
         found = self.elb.describe_rules(ListenerArn=listener)["Rules"]
@@ -309,7 +332,8 @@ class RefusalTest(Edge, SandboxTest):
 
     def test_what_is_not_there(self):
         stem = "arn:aws:elasticloadbalancing:us-east-1:123456789012"
-        balancer, listener = f"{stem}:loadbalancer/app/none/0123456789abcdef", f"{stem}:listener/app/none/0123456789abcdef/1"
+        balancer = f"{stem}:loadbalancer/app/none/0123456789abcdef"
+        listener = f"{stem}:listener/app/none/0123456789abcdef/1"
         cases = {
             balancer: "LoadBalancerNotFound",
             listener: "ListenerNotFound",
@@ -369,15 +393,18 @@ class LagTest(Edge, FrozenTest):
         cls.ec2.attach_internet_gateway(InternetGatewayId=gateway, VpcId=vpc)
         group = cls.ec2.create_security_group(GroupName="edge", Description="edge", VpcId=vpc)["GroupId"]
         subnets = [
-            cls.ec2.create_subnet(VpcId=vpc, CidrBlock=f"10.0.{index}.0/24", AvailabilityZone=f"{REGION}{zone}")["Subnet"]["SubnetId"]
+            cls.ec2.create_subnet(VpcId=vpc, CidrBlock=f"10.0.{index}.0/24", AvailabilityZone=f"{REGION}{zone}")
             for index, zone in enumerate("abc")
         ]
-        cls.network = {"vpc": vpc, "subnets": subnets, "group": group}
+        cls.network = {"vpc": vpc, "subnets": [made["Subnet"]["SubnetId"] for made in subnets], "group": group}
         cls.settle()
 
     @classmethod
     def settle(cls):
         cls.server.control("clock", {"advance": 60})
+
+    def priorities(self, listener):
+        return [item["Priority"] for item in self.elb.describe_rules(ListenerArn=listener)["Rules"]]
 
     def test_a_load_balancer(self):
         arn = self.balancer("fresh")
@@ -417,19 +444,21 @@ class LagTest(Edge, FrozenTest):
         self.assert_refused("ListenerNotFound", self.rule, listener=listener)
         self.assertEqual([], self.elb.describe_listeners(LoadBalancerArn=balancer)["Listeners"])
         self.advance(11)
-        self.assertEqual([listener], [item["ListenerArn"] for item in self.elb.describe_listeners(LoadBalancerArn=balancer)["Listeners"]])
+        [found] = self.elb.describe_listeners(LoadBalancerArn=balancer)["Listeners"]
+        self.assertEqual(listener, found["ListenerArn"])
         rule = self.rule(listener, action=forward(group))
         self.assert_refused("PriorityInUse", self.rule, listener=listener)
         self.assert_refused("RuleNotFound", self.elb.describe_rules, RuleArns=[rule])
         self.assert_refused("RuleNotFound", self.elb.describe_tags, ResourceArns=[rule])
-        self.assert_refused("RuleNotFound", self.elb.set_rule_priorities, RulePriorities=[{"RuleArn": rule, "Priority": 9}])
-        self.assertEqual(["default"], [item["Priority"] for item in self.elb.describe_rules(ListenerArn=listener)["Rules"]])
+        move = [{"RuleArn": rule, "Priority": 9}]
+        self.assert_refused("RuleNotFound", self.elb.set_rule_priorities, RulePriorities=move)
+        self.assertEqual(["default"], self.priorities(listener))
         self.advance(11)
-        self.assertEqual(["1", "default"], [item["Priority"] for item in self.elb.describe_rules(ListenerArn=listener)["Rules"]])
+        self.assertEqual(["1", "default"], self.priorities(listener))
 
     def test_what_a_load_balancer_is_built_on(self):
-        subnet = self.ec2.create_subnet(VpcId=self.network["vpc"], CidrBlock="10.0.8.0/24", AvailabilityZone="us-east-1a")["Subnet"]["SubnetId"]
-        group = self.ec2.create_security_group(GroupName="fresh", Description="fresh", VpcId=self.network["vpc"])["GroupId"]
+        subnet = self.subnet("10.0.8.0/24")
+        group = self.security_group("fresh")
         subnets = [subnet, self.network["subnets"][1]]
         self.assert_refused("SubnetNotFound", self.balancer, name="built", Subnets=subnets)
         self.assert_refused("InvalidSecurityGroup", self.balancer, name="built", SecurityGroups=[group])

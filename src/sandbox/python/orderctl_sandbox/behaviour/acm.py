@@ -83,10 +83,11 @@ def _canonical(name: str) -> str:
 
 def _is_validated(backend: AWSCertificateManagerBackend, certificate: CertBundle) -> bool:
     """Whether public zones of the account have the records of all domains."""
-    zones = [zone for zone in route53_backends[backend.account_id][backend.partition].zones.values() if not zone.private_zone]
+    zones = route53_backends[backend.account_id][backend.partition].zones.values()
     present = {
         (_canonical(record.name), _canonical(value))
         for zone in zones
+        if not zone.private_zone
         for record in zone.rrsets
         if record.type == "CNAME"
         for value in record.records or []

@@ -296,6 +296,7 @@ def _apply_rules() -> None:
 
     @wrap(ELBv2Backend, "delete_rule")
     def nor_it(original, self, arn):
-        if any(rule.arn == arn and rule.is_default for balancer in self.load_balancers.values() for rule in rules_of(balancer)):
+        rules = [rule for balancer in self.load_balancers.values() for rule in rules_of(balancer)]
+        if any(rule.arn == arn and rule.is_default for rule in rules):
             raise ELBClientError("OperationNotPermitted", f"Default rule '{arn}' cannot be deleted")
         return original(self, arn)
