@@ -282,8 +282,20 @@ class HoldTest(FaultTest):
         self.await_held()
         # It had left the client: AWS applies it, though nobody hears of it.
         self.server.control("release", {})
-        self.create()
-        self.assertEqual({1, 2}, set(self.created()))
+        self.assertEqual([(200, True)], [(call["status"], call["wrote"]) for call in self.log()])
+        self.assertEqual([1], self.created())
+
+    def test_a_release_is_answered_when_the_calls_are_done(self):
+        fault = self.fault("hold-before", operation="CreateLogGroup", times=0)
+        releases = [("release", {}, None), ("release", {"drop": True}, None), (f"faults?id={fault}", None, "DELETE")]
+        for resource, content, method in releases:
+            with self.subTest(resource, content=content):
+                self.server.control("calls", method="DELETE")
+                for held in (1, 2, 3):
+                    self.send()
+                    self.await_held(held)
+                self.server.control(resource, content, method)
+                self.assertEqual([False] * 3, [call["in_flight"] for call in self.log()])
 
     def test_to_remove_a_fault_releases_what_it_holds(self):
         first = self.fault("hold-before", operation="CreateLogGroup", times=2)

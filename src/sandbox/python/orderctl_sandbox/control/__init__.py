@@ -17,7 +17,8 @@ with 400, 404 or 405 and ``{"error": "…"}``, which says what is allowed.
 ``GET held?wait=S``       the calls held now; with ``wait`` it answers as soon as there is one (``count=N``: as soon as
                           there are N), at the latest after S real seconds
 ``POST release``          lets held calls go on: all, or ``{"id": 3}`` those of one fault; ``{"drop": true}`` closes
-                          their connections instead (held before: they are never applied)
+                          their connections instead (held before: they are never applied); answered once they are
+                          in the log, as is the removal of a fault that holds calls
 ``GET latency``           what is added to every call
 ``POST latency``          ``{"milliseconds": 50, "jitter": 10, "seed": 1}`` adds 40 to 60 real milliseconds before each
                           call; calls overlap in them; 0 switches off

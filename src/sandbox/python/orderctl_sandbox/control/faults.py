@@ -31,6 +31,9 @@ _NAMES = ("action", "service", "operation", "writes", "nth", "times", "probabili
 #: The longest that ``delay`` waits, in real seconds.
 _LONGEST_DELAY = 600
 
+#: How many real seconds a released call may take until it is done.
+_LONGEST_END = 60
+
 
 class Fault:
     """One kind of mishap, the calls it is about, and which of those it hits."""
@@ -162,6 +165,11 @@ class Faults:
             self._let_go(identifier, goes_on=True)
             return {"removed": [fault.id for fault in removed]}
 
+    def note_end(self) -> None:
+        """Says that a call which a fault has hit is done and has its place in the log."""
+        with self._changed:
+            self._changed.notify_all()
+
     def strike(self, call: Call) -> Fault | None:
         """The fault that hits this call, if any. Called once for every call, in the order in which they come in."""
         with self._changed:
@@ -187,7 +195,7 @@ class Faults:
             return {"held": [held.as_json() for held in self._held]}
 
     def release(self, request: dict[str, Any]) -> dict[str, Any]:
-        """Lets held calls go on, or drops them; answers which."""
+        """Lets held calls go on, or drops them, and waits until they are done; answers which."""
         check_names(request, ("id", "drop"))
         identifier = whole_number(request, "id", None, 1)
         goes_on = not truth(request, "drop", False)
@@ -200,4 +208,5 @@ class Faults:
             held.goes_on = goes_on
             self._held.remove(held)
         self._changed.notify_all()
+        self._changed.wait_for(lambda: all(held.call.end for held in released), _LONGEST_END)
         return [held.as_json() for held in released]

@@ -43,10 +43,10 @@ class InterceptedCalls:
         self.control.latency.wait()
         answer = self._answer(environ, call, fault)
         if answer is None:
-            self.control.calls.finish(call, None, None)
+            self._finish(call, None, None)
             _close_connection(environ)
         status, headers, body = answer
-        self.control.calls.finish(call, int(status[:3]), _error_code(status, headers, body))
+        self._finish(call, int(status[:3]), _error_code(status, headers, body))
         start_response(status, headers)
         return [body]
 
@@ -67,6 +67,11 @@ class InterceptedCalls:
         if action == "drop-after" or (action == "hold-after" and not self.control.faults.hold(call, fault, "after")):
             return None
         return failed(environ, call) if action == "error-after" else answer
+
+    def _finish(self, call: Call, status: int | None, error: str | None) -> None:
+        self.control.calls.finish(call, status, error)
+        if call.fault is not None:
+            self.control.faults.note_end()
 
     def _enter(self, call: Call) -> None:
         with self.control.lock:
