@@ -21,6 +21,11 @@ def configure(lag: float) -> None:
     _fresh.clear()
 
 
+def lag() -> float:
+    """For how many sandbox seconds a new thing is missed; 0 without eventual consistency."""
+    return _lag
+
+
 def created(identifier: str) -> None:
     """Says that a thing was made just now. ``identifier`` is what callers name it by (id, ARN, or a name with a prefix)."""
     if _lag:
@@ -57,3 +62,9 @@ def misses(identifier: str) -> bool:
         return True
     _fresh[identifier] = (since, looks + 1)
     return looks % 2 == 1
+
+
+def is_fresh(identifier: str) -> bool:
+    """Whether the thing is so new that AWS's other services do not know it either; the same from inside and out."""
+    entry = _fresh.get(identifier)
+    return entry is not None and CLOCK.now() - entry[0] < _lag

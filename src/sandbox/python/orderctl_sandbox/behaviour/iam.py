@@ -25,7 +25,7 @@ def role_is_usable(account: str, role_arn: str) -> bool:
     """Whether a service can assume this role by now: it exists and is not so new that the service misses it."""
     backend: IAMBackend = iam_backends[account]["aws"]
     role = next((role for role in backend.get_roles() if role.arn == role_arn), None)
-    return role is not None and not consistency.misses(_role_key(role.name))
+    return role is not None and not consistency.is_fresh(_role_key(role.name))
 
 
 def service_linked_role_arn(account: str, service: str) -> str:

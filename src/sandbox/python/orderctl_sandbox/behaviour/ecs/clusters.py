@@ -8,7 +8,6 @@ providers keeps it busy for a while.
 
 from moto.ecs.exceptions import ClusterNotFoundException, EcsClientException, ECSException, InvalidParameterException
 from moto.ecs.models import Cluster, ClusterFailure, EC2ContainerServiceBackend
-from moto.iam.models import IAMBackend, iam_backends
 
 from ... import consistency
 from ...clock import CLOCK
@@ -25,7 +24,6 @@ from .. import iam
 from . import insights
 
 _SERVICE = "ecs.amazonaws.com"
-_ROLE = f"role/aws-service-role/{_SERVICE}/AWSServiceRoleForECS"
 _UPDATING = "UPDATE_IN_PROGRESS"
 
 
@@ -77,15 +75,9 @@ def _apply_finding() -> None:
 
 def _require_service_linked_role(account: str) -> None:
     """Refuses where the account has no usable role yet, and has it made."""
-    if iam.role_is_usable(account, f"arn:aws:iam::{account}:{_ROLE}"):
+    if iam.role_is_usable(account, iam.service_linked_role_arn(account, _SERVICE)):
         return
-    backend: IAMBackend = iam_backends[account]["aws"]
-
-    def make() -> None:
-        if not any(role.arn.endswith(_ROLE) for role in backend.get_roles()):
-            backend.create_service_linked_role(_SERVICE, "Role to enable Amazon ECS to manage your cluster.", "")
-
-    CLOCK.after(SERVICE_LINKED_ROLE_CREATE, make)
+    CLOCK.after(SERVICE_LINKED_ROLE_CREATE, lambda: iam.ensure_service_linked_role(account, _SERVICE))
     raise InvalidParameterException(
         "Unable to assume the service linked role. Please verify that the ECS service linked role exists."
     )
