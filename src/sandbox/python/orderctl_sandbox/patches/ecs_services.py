@@ -1,10 +1,10 @@
 """ECS services.
 
 Gaps (moto 5.2.5): CreateService overwrites a service of the same name; deploymentConfiguration,
-capacityProviderStrategy, enableExecuteCommand, grace period, rebalancing, events and more are dropped;
-``deployments[].taskDefinition`` goes stale; counts never become the desired ones; deleted services stay listed.
-Restores: field guide section 4 "Service" (name unique among live services, what starts a deployment, merge rules,
-``INACTIVE`` tombstone). Deployments here succeed at once: `begin_deployment` is the one place where they start.
+capacityProviderStrategy, enableExecuteCommand, grace period, rebalancing, events and more are dropped; deleted services
+stay listed.
+Restores: field guide section 4 "Service" (name unique among live services, what starts a deployment, merge rules). What
+follows from a create, an update and a delete is `behaviour.ecs.services`, which fills the four seams of this module.
 """
 
 import uuid
@@ -13,11 +13,11 @@ from typing import Any
 from botocore import xform_name
 from moto.core.responses import ActionResult
 from moto.core.utils import utcnow
-from moto.ecs.exceptions import ECSException, InvalidParameterException, ServiceNotFoundException
-from moto.ecs.models import EC2ContainerServiceBackend, Service
+from moto.ecs.exceptions import ECSException, EcsClientException, InvalidParameterException, ServiceNotFoundException
+from moto.ecs.models import EC2ContainerServiceBackend, Service, TaskDefinition
 from moto.ecs.responses import EC2ContainerServiceResponse
-from moto.moto_api._internal import mock_random
 
+from ..consistency import from_inside
 from .ecs_clusters import complete_strategy
 from .patching import replace, wrap
 
@@ -74,8 +74,8 @@ _BREAKER_DEFAULTS = {
     "thresholdConfiguration": {"type": "BOUNDED_PERCENT", "value": 50},
 }
 _STEP_DEFAULTS = {
-    "linearConfiguration": {"stepPercent": 10.0, "stepBakeTimeInMinutes": 6},
-    "canaryConfiguration": {"canaryPercent": 5.0, "canaryBakeTimeInMinutes": 10},
+    "linearConfiguration": ("LINEAR", {"stepPercent": 10.0, "stepBakeTimeInMinutes": 6}),
+    "canaryConfiguration": ("CANARY", {"canaryPercent": 5.0, "canaryBakeTimeInMinutes": 10}),
 }
 _EVENTS_KEPT = 100
 
@@ -98,12 +98,17 @@ def put(service: Service, field: str, value: Any) -> None:
 
 
 def merge_deployment_configuration(current: dict | None, given: dict | None) -> dict:
-    """Applies a given deploymentConfiguration: absent fields stay, nested blocks are replaced and filled up."""
-    merged = {**_DEPLOYMENT_DEFAULTS, **(current or {}), **(given or {})}
+    """Applies a given deploymentConfiguration: absent fields stay, nested blocks are replaced and filled up.
+
+    The steps of a strategy go with it.
+    """
+    merged = {**_DEPLOYMENT_DEFAULTS, **(current or {}), **{name: value for name, value in (given or {}).items() if value is not None}}
     merged["deploymentCircuitBreaker"] = {**_BREAKER_DEFAULTS, **merged.get("deploymentCircuitBreaker", {})}
-    for block, defaults in _STEP_DEFAULTS.items():
-        if block in merged:
-            merged[block] = {**defaults, **merged[block]}
+    for block, (strategy, defaults) in _STEP_DEFAULTS.items():
+        if merged["strategy"] == strategy:
+            merged[block] = {**defaults, **merged.get(block, {})}
+        else:
+            merged.pop(block, None)
     return merged
 
 
@@ -113,45 +118,20 @@ def add_event(service: Service, message: str) -> None:
     del service.events[_EVENTS_KEPT:]
 
 
-def begin_deployment(backend: EC2ContainerServiceBackend, service: Service) -> dict:
-    """Starts a deployment of what the service holds now and returns it; here it is complete at once."""
-    identifier = f"ecs-svc/{mock_random.randint(10**18, 10**19 - 1)}"
-    now = utcnow()
-    deployment = {
-        "id": identifier,
-        "status": "PRIMARY",
-        "createdAt": now,
-        "failedTasks": 0,
-        "rolloutState": "COMPLETED",
-        "rolloutStateReason": f"ECS deployment {identifier} completed.",
-    }
-    service.deployments = [deployment] if service.deployment_controller["type"] == "ECS" else []
-    refresh(service)
-    add_event(service, f"(deployment {identifier}) deployment completed.")
-    add_event(service, "has reached a steady state.")
-    return deployment
+def check(backend: EC2ContainerServiceBackend, service: Service | None, request: dict, definition: TaskDefinition | None) -> None:
+    """Refuses a create (without ``service``) or an update. A seam: `behaviour.ecs.services` fills it."""
 
 
-def refresh(service: Service) -> None:
-    """Brings counts and the primary deployment in line with the service's settings."""
-    service.running_count = service.desired_count
-    service.pending_count = 0
-    for deployment in service.deployments:
-        fargate = service.launch_type != "EC2"
-        deployment.update(
-            {
-                "taskDefinition": service.task_definition,
-                "desiredCount": service.desired_count,
-                "runningCount": service.running_count,
-                "pendingCount": service.pending_count,
-                "updatedAt": utcnow(),
-                "networkConfiguration": service.network_configuration or None,
-                "launchType": service.launch_type,
-                "capacityProviderStrategy": service.capacity_provider_strategy,
-                "platformFamily": "Linux" if fargate else None,
-                "platformVersion": "1.4.0" if fargate else None,
-            }
-        )
+def begin_deployment(backend: EC2ContainerServiceBackend, service: Service) -> None:
+    """Starts a deployment of what the service holds now. A seam: `behaviour.ecs.services` fills it."""
+
+
+def resize(backend: EC2ContainerServiceBackend, service: Service) -> None:
+    """Brings the tasks in line with the desired count. A seam: `behaviour.ecs.services` fills it."""
+
+
+def delete(backend: EC2ContainerServiceBackend, service: Service, force: bool) -> None:
+    """Takes a service away. A seam: `behaviour.ecs.services` fills it."""
 
 
 def _complete_network(service: Service, given: dict) -> dict:
@@ -170,11 +150,25 @@ def _store(service: Service, field: str, value: Any) -> None:
     put(service, field, value)
 
 
+def _find_definition(backend: EC2ContainerServiceBackend, name: str | None) -> TaskDefinition | None:
+    if not name:
+        return None
+    try:
+        definition = backend.describe_task_definition(name)
+    except ECSException as error:
+        raise EcsClientException("TaskDefinition not found.") from error
+    if definition.status == "INACTIVE":
+        raise EcsClientException("TaskDefinition is inactive")
+    return definition
+
+
 def create(backend: EC2ContainerServiceBackend, request: dict) -> Service:
     """CreateService: refuses a name that is taken, stores every field and starts the first deployment."""
     cluster = backend._get_cluster(request.get("cluster"))
     name = request["serviceName"]
     existing = backend.services.get(f"{cluster.name}:{name}")
+    if existing is not None and existing.status == "DRAINING":
+        raise InvalidParameterException("Unable to Start a service that is still Draining.")
     if existing is not None and existing.status != "INACTIVE":
         if request.get("clientToken") and request["clientToken"] == existing.client_token:
             return existing
@@ -187,19 +181,22 @@ def create(backend: EC2ContainerServiceBackend, request: dict) -> Service:
     if not strategy and not launch_type:
         strategy = cluster.default_capacity_provider_strategy
 
-    definition = request.get("taskDefinition")
+    definition = _find_definition(backend, request.get("taskDefinition"))
+    check(backend, None, request, definition)
     service = Service(
         cluster=cluster,
         service_name=name,
         desired_count=request.get("desiredCount") or 0,
         backend=backend,
-        task_definition=backend.describe_task_definition(definition) if definition else None,
+        task_definition=definition,
         scheduling_strategy=request.get("schedulingStrategy"),
         tags=request.get("tags"),
         deployment_controller=request.get("deploymentController"),
         launch_type=launch_type,
         role_arn=request.get("role"),
     )
+    service.deployments = []
+    service.running_count = service.pending_count = 0
     service.client_token = request.get("clientToken")
     service.created_at = utcnow()
     service.created_by = f"arn:aws:iam::{backend.account_id}:root"
@@ -225,13 +222,14 @@ def update(backend: EC2ContainerServiceBackend, request: dict) -> Service:
     """UpdateService: stores what is given and starts a deployment where AWS does."""
     cluster = backend._get_cluster(request.get("cluster"))
     service = backend._get_service(cluster.name, request["service"])
-    if service.status == "INACTIVE":
+    if service.status != "ACTIVE":
         raise ServiceNotActive()
+    definition = _find_definition(backend, request.get("taskDefinition"))
+    check(backend, service, request, definition)
     deploys = bool(request.get("forceNewDeployment"))
-    if request.get("taskDefinition") is not None:
-        definition = backend.describe_task_definition(request["taskDefinition"]).arn
-        deploys |= definition != service.task_definition
-        service.task_definition = definition
+    if definition is not None:
+        deploys |= definition.arn != service.task_definition
+        service.task_definition = definition.arn
     for field in _STORED:
         if request.get(field) is None:
             continue
@@ -241,22 +239,7 @@ def update(backend: EC2ContainerServiceBackend, request: dict) -> Service:
     if deploys:
         begin_deployment(backend, service)
     else:
-        refresh(service)
-    return service
-
-
-def delete(backend: EC2ContainerServiceBackend, cluster_name: str, service_name: str, force: bool) -> Service:
-    """DeleteService: leaves an ``INACTIVE`` tombstone that can be described but not listed."""
-    cluster = backend._get_cluster(cluster_name)
-    service = backend._get_service(cluster.name, service_name)
-    if service.status == "INACTIVE":
-        raise ServiceNotFoundException
-    if service.desired_count > 0 and not force and service.scheduling_strategy == "REPLICA":
-        raise InvalidParameterException("The service cannot be stopped while it is scaled above 0.")
-    service.desired_count = 0
-    refresh(service)
-    service.deployments = []
-    service.status = "INACTIVE"
+        resize(backend, service)
     return service
 
 
@@ -277,11 +260,16 @@ def apply() -> None:
     def update_from_elsewhere(original, self, service_properties):
         # Application Auto Scaling changes the desired count through this method.
         given = {("desiredCount" if key == "desired_count" else key): value for key, value in service_properties.items()}
-        return update(self, given)
+        with from_inside():
+            return update(self, given)
 
     @replace(EC2ContainerServiceBackend)
     def delete_service(self, cluster_name, service_name, force):
-        return delete(self, cluster_name, service_name, force)
+        service = self._get_service(self._get_cluster(cluster_name).name, service_name)
+        if service.status == "INACTIVE":
+            raise ServiceNotFoundException
+        delete(self, service, bool(force))
+        return service
 
     @replace(EC2ContainerServiceResponse)
     def create_service(self):
