@@ -19,7 +19,9 @@ class Network:
         return self.ec2.create_vpc(CidrBlock=cidr)["Vpc"]["VpcId"]
 
     def make_subnet(self, vpc, cidr="10.0.0.0/24", zone="a"):
-        return self.ec2.create_subnet(VpcId=vpc, CidrBlock=cidr, AvailabilityZone=f"{REGION}{zone}")["Subnet"]["SubnetId"]
+        return self.ec2.create_subnet(VpcId=vpc, CidrBlock=cidr, AvailabilityZone=f"{REGION}{zone}")["Subnet"][
+            "SubnetId"
+        ]
 
     def make_internet_gateway(self, vpc=None):
         gateway = self.ec2.create_internet_gateway()["InternetGateway"]["InternetGatewayId"]
@@ -93,7 +95,9 @@ class StatesTest(Ec2Frozen):
         gateway = self.make_internet_gateway(vpc)
 
         def attachments():
-            return self.ec2.describe_internet_gateways(InternetGatewayIds=[gateway])["InternetGateways"][0]["Attachments"]
+            return self.ec2.describe_internet_gateways(InternetGatewayIds=[gateway])["InternetGateways"][0][
+                "Attachments"
+            ]
 
         self.assertEqual([{"State": "attaching", "VpcId": vpc}], attachments())
         self.advance(2)
@@ -104,7 +108,12 @@ class StatesTest(Ec2Frozen):
     def test_an_endpoint_comes_and_goes(self):
         vpc = self.make_vpc()
         table = self.make_table(vpc)
-        request = {"VpcId": vpc, "ServiceName": f"com.amazonaws.{REGION}.s3", "RouteTableIds": [table], "ClientToken": "endpoint-1"}
+        request = {
+            "VpcId": vpc,
+            "ServiceName": f"com.amazonaws.{REGION}.s3",
+            "RouteTableIds": [table],
+            "ClientToken": "endpoint-1",
+        }
         created = self.ec2.create_vpc_endpoint(**request)["VpcEndpoint"]
         endpoint = created["VpcEndpointId"]
         self.assertEqual("pending", created["State"])
@@ -116,7 +125,9 @@ class StatesTest(Ec2Frozen):
         self.assertEqual(["available"], state())
         self.assertEqual(endpoint, self.ec2.create_vpc_endpoint(**request)["VpcEndpoint"]["VpcEndpointId"])
         self.assertEqual(["available"], state())
-        self.assert_refused("RouteAlreadyExists", self.ec2.create_vpc_endpoint, **{**request, "ClientToken": "endpoint-2"})
+        self.assert_refused(
+            "RouteAlreadyExists", self.ec2.create_vpc_endpoint, **{**request, "ClientToken": "endpoint-2"}
+        )
         self.ec2.delete_vpc_endpoints(VpcEndpointIds=[endpoint])
         self.assertEqual(["deleting"], state())
         self.assertEqual(2, len(self.routes(table)))
@@ -138,15 +149,22 @@ class NatGatewayTest(Ec2Frozen):
     def test_pending_then_available(self):
         created = self.ec2.create_nat_gateway(SubnetId=self.subnet, AllocationId=self.allocation)["NatGateway"]
         self.assertEqual("pending", created["State"])
-        self.assertEqual([{"AllocationId": self.allocation, "IsPrimary": True, "Status": "associating"}], created["NatGatewayAddresses"])
+        self.assertEqual(
+            [{"AllocationId": self.allocation, "IsPrimary": True, "Status": "associating"}],
+            created["NatGatewayAddresses"],
+        )
         self.assert_refused("InvalidIPAddress.InUse", self.ec2.release_address, AllocationId=self.allocation)
         self.advance(99)
         self.assertEqual("pending", self.nat(created["NatGatewayId"])["State"])
         self.advance(1)
         nat = self.nat(created["NatGatewayId"])
         self.assertEqual("available", nat["State"])
-        self.assert_echoes({"AllocationId": self.allocation, "IsPrimary": True, "Status": "succeeded"}, nat["NatGatewayAddresses"][0])
-        self.assertLessEqual({"PublicIp", "PrivateIp", "NetworkInterfaceId", "AssociationId"}, set(nat["NatGatewayAddresses"][0]))
+        self.assert_echoes(
+            {"AllocationId": self.allocation, "IsPrimary": True, "Status": "succeeded"}, nat["NatGatewayAddresses"][0]
+        )
+        self.assertLessEqual(
+            {"PublicIp", "PrivateIp", "NetworkInterfaceId", "AssociationId"}, set(nat["NatGatewayAddresses"][0])
+        )
 
     def test_a_deleting_one_holds_interface_and_address_until_it_is_deleted(self):
         nat = self.make_nat(self.subnet, self.allocation)
@@ -234,11 +252,17 @@ class NatGatewayTest(Ec2Frozen):
         nat = self.make_nat(self.subnet, self.allocation, ClientToken="a")
         self.assertEqual(nat, self.make_nat(self.subnet, self.allocation, ClientToken="a"))
         self.assert_refused(
-            "IdempotentParameterMismatch", self.ec2.create_nat_gateway, SubnetId=self.subnet, AllocationId="eipalloc-0123456789abcdef0", ClientToken="a"
+            "IdempotentParameterMismatch",
+            self.ec2.create_nat_gateway,
+            SubnetId=self.subnet,
+            AllocationId="eipalloc-0123456789abcdef0",
+            ClientToken="a",
         )
         self.ec2.delete_nat_gateway(NatGatewayId=nat)
         self.advance(60 + HOUR)
-        answer = self.ec2.create_nat_gateway(SubnetId=self.subnet, AllocationId=self.allocation, ClientToken="a")["NatGateway"]
+        answer = self.ec2.create_nat_gateway(SubnetId=self.subnet, AllocationId=self.allocation, ClientToken="a")[
+            "NatGateway"
+        ]
         self.assertEqual((nat, "deleted"), (answer["NatGatewayId"], answer["State"]))
         self.advance(DAY)
         self.assertNotEqual(nat, self.make_nat(self.subnet, self.allocation, ClientToken="a"))
@@ -261,7 +285,9 @@ class NatGatewayTest(Ec2Frozen):
         nat = self.make_nat(self.subnet, self.allocation)
         self.advance(100)
         address = self.nat(nat)["NatGatewayAddresses"][0]
-        found = self.interfaces(subnet_id=self.subnet, description=f"Interface for NAT Gateway {nat}", requester_id="amazon-aws")
+        found = self.interfaces(
+            subnet_id=self.subnet, description=f"Interface for NAT Gateway {nat}", requester_id="amazon-aws"
+        )
         self.assertEqual([address["NetworkInterfaceId"]], ids(found, "NetworkInterfaceId"))
         expected = {
             "InterfaceType": "nat_gateway",
@@ -271,18 +297,39 @@ class NatGatewayTest(Ec2Frozen):
             "VpcId": self.vpc,
             "Groups": [],
             "Attachment": {"InstanceOwnerId": "amazon-aws", "Status": "attached"},
-            "Association": {"PublicIp": address["PublicIp"], "AllocationId": self.allocation, "IpOwnerId": "123456789012"},
+            "Association": {
+                "PublicIp": address["PublicIp"],
+                "AllocationId": self.allocation,
+                "IpOwnerId": "123456789012",
+            },
         }
         self.assert_echoes(expected, found[0])
-        for filters in ({"vpc_id": self.vpc}, {"association.public-ip": address["PublicIp"]}, {"attachment.instance-owner-id": "amazon-aws", "vpc-id": self.vpc}):
-            self.assertEqual(ids(found, "NetworkInterfaceId"), ids(self.interfaces(**filters), "NetworkInterfaceId"), filters)
+        for filters in (
+            {"vpc_id": self.vpc},
+            {"association.public-ip": address["PublicIp"]},
+            {"attachment.instance-owner-id": "amazon-aws", "vpc-id": self.vpc},
+        ):
+            self.assertEqual(
+                ids(found, "NetworkInterfaceId"), ids(self.interfaces(**filters), "NetworkInterfaceId"), filters
+            )
         interface = found[0]["NetworkInterfaceId"]
-        error = self.assert_refused("InvalidParameterValue", self.ec2.delete_network_interface, NetworkInterfaceId=interface)
+        error = self.assert_refused(
+            "InvalidParameterValue", self.ec2.delete_network_interface, NetworkInterfaceId=interface
+        )
         self.assertIn("is currently in use", str(error))
-        self.assert_refused("OperationNotPermitted", self.ec2.detach_network_interface, AttachmentId=found[0]["Attachment"]["AttachmentId"])
+        self.assert_refused(
+            "OperationNotPermitted",
+            self.ec2.detach_network_interface,
+            AttachmentId=found[0]["Attachment"]["AttachmentId"],
+        )
         self.assert_refused("AuthFailure", self.ec2.disassociate_address, AssociationId=address["AssociationId"])
+        change = {"NetworkInterfaceId": interface, "Description": {"Value": "mine"}}
+        self.assert_refused("AuthFailure", self.ec2.modify_network_interface_attribute, **change)
         mine = self.ec2.create_network_interface(SubnetId=self.subnet)["NetworkInterface"]["NetworkInterfaceId"]
-        self.assert_refused("Resource.AlreadyAssociated", self.ec2.associate_address, AllocationId=self.allocation, NetworkInterfaceId=mine)
+        take = {"AllocationId": self.allocation, "NetworkInterfaceId": mine}
+        error = self.assert_refused("Resource.AlreadyAssociated", self.ec2.associate_address, **take)
+        self.assertIn(address["AssociationId"], str(error))
+        self.assert_refused("AuthFailure", self.ec2.associate_address, **take, AllowReassociation=True)
         self.ec2.delete_network_interface(NetworkInterfaceId=mine)
 
 
@@ -345,7 +392,9 @@ class RefusalsTest(Network, SandboxTest):
             error = self.assert_refused("DependencyViolation", self.ec2.delete_security_group, GroupId=group)
             self.assertIn(f"resource {group} has a dependent object", str(error))
 
-        interface = self.ec2.create_network_interface(SubnetId=subnet, Groups=[group])["NetworkInterface"]["NetworkInterfaceId"]
+        interface = self.ec2.create_network_interface(SubnetId=subnet, Groups=[group])["NetworkInterface"][
+            "NetworkInterfaceId"
+        ]
         self.assertEqual([interface], ids(self.interfaces(group_id=group), "NetworkInterfaceId"))
         self.assertEqual([group], ids(self.interfaces(group_id=group)[0]["Groups"], "GroupId"))
         refused()
@@ -377,11 +426,15 @@ class RefusalsTest(Network, SandboxTest):
         gateway, other = self.make_internet_gateway(self.vpc), self.make_internet_gateway()
         attach = {"InternetGatewayId": gateway, "VpcId": self.make_vpc()}
         self.assert_refused("Resource.AlreadyAssociated", self.ec2.attach_internet_gateway, **attach)
-        error = self.assert_refused("InvalidParameterValue", self.ec2.attach_internet_gateway, InternetGatewayId=other, VpcId=self.vpc)
+        error = self.assert_refused(
+            "InvalidParameterValue", self.ec2.attach_internet_gateway, InternetGatewayId=other, VpcId=self.vpc
+        )
         self.assertIn("already has an internet gateway attached", str(error))
         error = self.assert_refused("DependencyViolation", self.ec2.delete_internet_gateway, InternetGatewayId=gateway)
         self.assertIn(f"The internetGateway '{gateway}' has dependencies and cannot be deleted.", str(error))
-        self.assert_refused("Gateway.NotAttached", self.ec2.detach_internet_gateway, InternetGatewayId=other, VpcId=self.vpc)
+        self.assert_refused(
+            "Gateway.NotAttached", self.ec2.detach_internet_gateway, InternetGatewayId=other, VpcId=self.vpc
+        )
 
     def test_routes_and_associations_stay_in_their_vpc(self):
         table, gateway = self.make_table(self.vpc), self.make_internet_gateway()
@@ -393,12 +446,17 @@ class RefusalsTest(Network, SandboxTest):
         self.ec2.detach_internet_gateway(InternetGatewayId=gateway, VpcId=self.vpc)
         self.assertEqual("blackhole", self.routes(table)["0.0.0.0/0"])
         elsewhere = self.make_subnet(self.make_vpc())
-        self.assert_refused("InvalidParameterValue", self.ec2.associate_route_table, RouteTableId=table, SubnetId=elsewhere)
+        self.assert_refused(
+            "InvalidParameterValue", self.ec2.associate_route_table, RouteTableId=table, SubnetId=elsewhere
+        )
 
     def test_one_attribute_per_call(self):
         on = {"Value": True}
         both = {"VpcId": self.vpc, "EnableDnsSupport": on, "EnableDnsHostnames": on}
         self.assert_refused("InvalidParameterCombination", self.ec2.modify_vpc_attribute, **both)
+        subnet = self.make_subnet(self.vpc)
+        both = {"SubnetId": subnet, "MapPublicIpOnLaunch": on, "AssignIpv6AddressOnCreation": on}
+        self.assert_refused("InvalidParameterCombination", self.ec2.modify_subnet_attribute, **both)
 
     def test_tags_need_their_resource(self):
         for identifier, code in (
@@ -412,7 +470,17 @@ class RefusalsTest(Network, SandboxTest):
 
 
 class QuotasTest(Network, FrozenTest):
-    OPTIONS = ("--control", "--quota", "vpcs=2", "--quota", "internet-gateways=1", "--quota", "elastic-ips=3", "--quota", "nat-gateways-per-az=1")
+    OPTIONS = (
+        "--control",
+        "--quota",
+        "vpcs=2",
+        "--quota",
+        "internet-gateways=1",
+        "--quota",
+        "elastic-ips=3",
+        "--quota",
+        "nat-gateways-per-az=1",
+    )
 
     @classmethod
     def setUpClass(cls):
@@ -439,7 +507,9 @@ class QuotasTest(Network, FrozenTest):
         # The same call once more is no second gateway, and another zone has a limit of its own.
         self.assertEqual(nat, self.make_nat(subnets[0], addresses[0], ClientToken="first"))
         failing = self.make_nat(subnets[2], addresses[0])
-        self.assert_refused("NatGatewayLimitExceeded", self.ec2.create_nat_gateway, SubnetId=subnets[2], AllocationId=addresses[2])
+        self.assert_refused(
+            "NatGatewayLimitExceeded", self.ec2.create_nat_gateway, SubnetId=subnets[2], AllocationId=addresses[2]
+        )
         self.advance(100)
         self.assertEqual("failed", self.nat(failing)["State"])
         self.make_nat(subnets[2], addresses[2])

@@ -57,13 +57,19 @@ class Ec2ConsistencyTest(FrozenTest):
         self.assert_missed_then_known("InvalidVpcID.NotFound", self.ec2.describe_vpc_attribute, **attribute)
         gateway = self.ec2.create_internet_gateway()["InternetGateway"]["InternetGatewayId"]
         described = {"InternetGatewayIds": [gateway]}
-        self.assert_missed_then_known("InvalidInternetGatewayID.NotFound", self.ec2.describe_internet_gateways, **described)
+        self.assert_missed_then_known(
+            "InvalidInternetGatewayID.NotFound", self.ec2.describe_internet_gateways, **described
+        )
         table = self.ec2.create_route_table(VpcId=vpc)["RouteTable"]["RouteTableId"]
-        self.assert_missed_then_known("InvalidRouteTableID.NotFound", self.ec2.describe_route_tables, RouteTableIds=[table])
+        self.assert_missed_then_known(
+            "InvalidRouteTableID.NotFound", self.ec2.describe_route_tables, RouteTableIds=[table]
+        )
         group = self.ec2.create_security_group(GroupName="reads", Description="x", VpcId=vpc)["GroupId"]
         self.assert_missed_then_known("InvalidGroup.NotFound", self.ec2.describe_security_groups, GroupIds=[group])
         allocation = self.ec2.allocate_address(Domain="vpc")["AllocationId"]
-        self.assert_missed_then_known("InvalidAllocationID.NotFound", self.ec2.describe_addresses, AllocationIds=[allocation])
+        self.assert_missed_then_known(
+            "InvalidAllocationID.NotFound", self.ec2.describe_addresses, AllocationIds=[allocation]
+        )
         # A deletion sees what is new.
         self.ec2.release_address(AllocationId=self.ec2.allocate_address(Domain="vpc")["AllocationId"])
         self.ec2.release_address(AllocationId=allocation)
@@ -74,7 +80,9 @@ class Ec2ConsistencyTest(FrozenTest):
         subnet = self.ec2.create_subnet(VpcId=vpc, CidrBlock="10.2.0.0/24")["Subnet"]["SubnetId"]
         self.assert_listed_late(self.lister("describe_subnets", "Subnets", "subnet-id", subnet))
         gateway = self.ec2.create_internet_gateway()["InternetGateway"]["InternetGatewayId"]
-        self.assert_listed_late(self.lister("describe_internet_gateways", "InternetGateways", "internet-gateway-id", gateway))
+        self.assert_listed_late(
+            self.lister("describe_internet_gateways", "InternetGateways", "internet-gateway-id", gateway)
+        )
         self.ec2.attach_internet_gateway(InternetGatewayId=gateway, VpcId=vpc)
         self.assert_listed_late(self.lister("describe_internet_gateways", "InternetGateways", "attachment.vpc-id", vpc))
         allocation = self.ec2.allocate_address(Domain="vpc")["AllocationId"]
@@ -86,9 +94,13 @@ class Ec2ConsistencyTest(FrozenTest):
         group = self.ec2.create_security_group(GroupName="lists", Description="x", VpcId=vpc)["GroupId"]
         self.assert_listed_late(self.lister("describe_security_groups", "SecurityGroups", "group-id", group))
         self.settled(group)
-        rules = self.ec2.authorize_security_group_ingress(GroupId=group, IpProtocol="tcp", FromPort=1, ToPort=1, CidrIp="10.0.0.0/8")
+        rules = self.ec2.authorize_security_group_ingress(
+            GroupId=group, IpProtocol="tcp", FromPort=1, ToPort=1, CidrIp="10.0.0.0/8"
+        )
         rule = rules["SecurityGroupRules"][0]["SecurityGroupRuleId"]
-        self.assert_listed_late(self.lister("describe_security_group_rules", "SecurityGroupRules", "security-group-rule-id", rule))
+        self.assert_listed_late(
+            self.lister("describe_security_group_rules", "SecurityGroupRules", "security-group-rule-id", rule)
+        )
         service = f"com.amazonaws.{REGION}.s3"
         endpoint = self.ec2.create_vpc_endpoint(VpcId=vpc, ServiceName=service)["VpcEndpoint"]["VpcEndpointId"]
         self.assert_listed_late(self.lister("describe_vpc_endpoints", "VpcEndpoints", "vpc-endpoint-id", endpoint))
@@ -117,7 +129,9 @@ class Ec2ConsistencyTest(FrozenTest):
         self.assert_listed_late(self.lister("describe_route_tables", "RouteTables", "association.subnet-id", subnet))
         self.assertEqual([association], [item["RouteTableAssociationId"] for item in read()["Associations"]])
         # To associate them once more is nothing new.
-        self.assertEqual(association, self.ec2.associate_route_table(RouteTableId=table, SubnetId=subnet)["AssociationId"])
+        self.assertEqual(
+            association, self.ec2.associate_route_table(RouteTableId=table, SubnetId=subnet)["AssociationId"]
+        )
         self.assertEqual(1, len(read()["Associations"]))
         replace = {"AssociationId": association, "RouteTableId": self.table}
         self.ec2.replace_route_table_association(**replace)
@@ -130,53 +144,148 @@ class Ec2ConsistencyTest(FrozenTest):
                 "subnet": lambda: self.ec2.create_subnet(VpcId=self.vpc, CidrBlock=next(cidrs))["Subnet"]["SubnetId"],
                 "gateway": lambda: self.ec2.create_internet_gateway()["InternetGateway"]["InternetGatewayId"],
                 "table": lambda: self.ec2.create_route_table(VpcId=self.vpc)["RouteTable"]["RouteTableId"],
-                "group": lambda: self.ec2.create_security_group(GroupName=next(cidrs), Description="x", VpcId=self.vpc)["GroupId"],
+                "group": lambda: self.ec2.create_security_group(GroupName=next(cidrs), Description="x", VpcId=self.vpc)[
+                    "GroupId"
+                ],
             }[kind]()
 
         cidrs = (f"10.0.{index}.0/24" for index in range(20, 200))
         allocation = self.ec2.allocate_address(Domain="vpc")["AllocationId"]
-        settled = self.settled(self.ec2.create_security_group(GroupName="settled", Description="x", VpcId=self.vpc)["GroupId"])
+        settled = self.settled(
+            self.ec2.create_security_group(GroupName="settled", Description="x", VpcId=self.vpc)["GroupId"]
+        )
         nat = self.ec2.create_nat_gateway(SubnetId=self.subnet, AllocationId=allocation)["NatGateway"]["NatGatewayId"]
         permission = {"IpProtocol": "tcp", "FromPort": 80, "ToPort": 80}
         cidr = {**permission, "IpRanges": [{"CidrIp": "10.0.0.0/8"}]}
         on = {"Value": True}
         for code, call, arguments in (
-            ("InvalidNatGatewayID.NotFound", "create_route", {"RouteTableId": self.table, "DestinationCidrBlock": "9.0.0.0/8", "NatGatewayId": nat}),
+            (
+                "InvalidNatGatewayID.NotFound",
+                "create_route",
+                {"RouteTableId": self.table, "DestinationCidrBlock": "9.0.0.0/8", "NatGatewayId": nat},
+            ),
             ("NatGatewayNotFound", "create_tags", {"Resources": [nat], "Tags": [{"Key": "a", "Value": "b"}]}),
             ("InvalidVpcID.NotFound", "create_subnet", {"VpcId": fresh("vpc"), "CidrBlock": "10.3.0.0/24"}),
             ("InvalidVpcID.NotFound", "create_route_table", {"VpcId": fresh("vpc")}),
-            ("InvalidVpcID.NotFound", "create_security_group", {"VpcId": fresh("vpc"), "GroupName": "x", "Description": "x"}),
-            ("InvalidVpcID.NotFound", "attach_internet_gateway", {"VpcId": fresh("vpc"), "InternetGatewayId": self.gateway}),
+            (
+                "InvalidVpcID.NotFound",
+                "create_security_group",
+                {"VpcId": fresh("vpc"), "GroupName": "x", "Description": "x"},
+            ),
+            (
+                "InvalidVpcID.NotFound",
+                "attach_internet_gateway",
+                {"VpcId": fresh("vpc"), "InternetGatewayId": self.gateway},
+            ),
             ("InvalidVpcID.NotFound", "modify_vpc_attribute", {"VpcId": fresh("vpc"), "EnableDnsHostnames": on}),
-            ("InvalidVpcID.NotFound", "create_tags", {"Resources": [fresh("vpc")], "Tags": [{"Key": "a", "Value": "b"}]}),
-            ("InvalidVpcId.NotFound", "create_vpc_endpoint", {"VpcId": fresh("vpc"), "ServiceName": "com.amazonaws.us-east-1.s3"}),
-            ("InvalidInternetGatewayID.NotFound", "attach_internet_gateway", {"VpcId": self.vpc, "InternetGatewayId": fresh("gateway")}),
-            ("InvalidSubnetID.NotFound", "create_nat_gateway", {"SubnetId": fresh("subnet"), "AllocationId": allocation}),
-            ("InvalidSubnetID.NotFound", "associate_route_table", {"SubnetId": fresh("subnet"), "RouteTableId": self.table}),
-            ("InvalidSubnetID.NotFound", "modify_subnet_attribute", {"SubnetId": fresh("subnet"), "MapPublicIpOnLaunch": on}),
-            ("InvalidAllocationID.NotFound", "create_nat_gateway", {"SubnetId": self.subnet, "AllocationId": self.ec2.allocate_address(Domain="vpc")["AllocationId"]}),
-            ("InvalidRouteTableID.NotFound", "associate_route_table", {"SubnetId": self.subnet, "RouteTableId": fresh("table")}),
-            ("InvalidRouteTableID.NotFound", "create_route", {"RouteTableId": fresh("table"), "DestinationCidrBlock": "0.0.0.0/0", "GatewayId": self.gateway}),
-            ("InvalidRouteTableId.NotFound", "create_vpc_endpoint", {"VpcId": self.vpc, "ServiceName": "com.amazonaws.us-east-1.s3", "RouteTableIds": [fresh("table")]}),
-            ("InvalidInternetGatewayID.NotFound", "create_route", {"RouteTableId": self.table, "DestinationCidrBlock": "0.0.0.0/0", "GatewayId": fresh("gateway")}),
-            ("InvalidGroup.NotFound", "authorize_security_group_ingress", {"GroupId": fresh("group"), "IpPermissions": [cidr]}),
-            ("InvalidGroup.NotFound", "authorize_security_group_egress", {"GroupId": fresh("group"), "IpPermissions": [cidr]}),
-            ("InvalidGroup.NotFound", "authorize_security_group_ingress", {"GroupId": settled, "IpPermissions": [{**permission, "UserIdGroupPairs": [{"GroupId": fresh("group")}]}]}),
-            ("InvalidGroup.NotFound", "create_network_interface", {"SubnetId": self.subnet, "Groups": [fresh("group")]}),
+            (
+                "InvalidVpcID.NotFound",
+                "create_tags",
+                {"Resources": [fresh("vpc")], "Tags": [{"Key": "a", "Value": "b"}]},
+            ),
+            (
+                "InvalidVpcId.NotFound",
+                "create_vpc_endpoint",
+                {"VpcId": fresh("vpc"), "ServiceName": "com.amazonaws.us-east-1.s3"},
+            ),
+            (
+                "InvalidInternetGatewayID.NotFound",
+                "attach_internet_gateway",
+                {"VpcId": self.vpc, "InternetGatewayId": fresh("gateway")},
+            ),
+            (
+                "InvalidSubnetID.NotFound",
+                "create_nat_gateway",
+                {"SubnetId": fresh("subnet"), "AllocationId": allocation},
+            ),
+            (
+                "InvalidSubnetID.NotFound",
+                "associate_route_table",
+                {"SubnetId": fresh("subnet"), "RouteTableId": self.table},
+            ),
+            (
+                "InvalidSubnetID.NotFound",
+                "modify_subnet_attribute",
+                {"SubnetId": fresh("subnet"), "MapPublicIpOnLaunch": on},
+            ),
+            (
+                "InvalidAllocationID.NotFound",
+                "create_nat_gateway",
+                {"SubnetId": self.subnet, "AllocationId": self.ec2.allocate_address(Domain="vpc")["AllocationId"]},
+            ),
+            (
+                "InvalidRouteTableID.NotFound",
+                "associate_route_table",
+                {"SubnetId": self.subnet, "RouteTableId": fresh("table")},
+            ),
+            (
+                "InvalidRouteTableID.NotFound",
+                "create_route",
+                {"RouteTableId": fresh("table"), "DestinationCidrBlock": "0.0.0.0/0", "GatewayId": self.gateway},
+            ),
+            (
+                "InvalidRouteTableId.NotFound",
+                "create_vpc_endpoint",
+                {"VpcId": self.vpc, "ServiceName": "com.amazonaws.us-east-1.s3", "RouteTableIds": [fresh("table")]},
+            ),
+            (
+                "InvalidInternetGatewayID.NotFound",
+                "create_route",
+                {"RouteTableId": self.table, "DestinationCidrBlock": "0.0.0.0/0", "GatewayId": fresh("gateway")},
+            ),
+            (
+                "InvalidGroup.NotFound",
+                "authorize_security_group_ingress",
+                {"GroupId": fresh("group"), "IpPermissions": [cidr]},
+            ),
+            (
+                "InvalidGroup.NotFound",
+                "authorize_security_group_egress",
+                {"GroupId": fresh("group"), "IpPermissions": [cidr]},
+            ),
+            (
+                "InvalidGroup.NotFound",
+                "authorize_security_group_ingress",
+                {
+                    "GroupId": settled,
+                    "IpPermissions": [{**permission, "UserIdGroupPairs": [{"GroupId": fresh("group")}]}],
+                },
+            ),
+            (
+                "InvalidGroup.NotFound",
+                "create_network_interface",
+                {"SubnetId": self.subnet, "Groups": [fresh("group")]},
+            ),
         ):
             with self.subTest(call=call, code=code):
                 self.assert_refused(code, getattr(self.ec2, call), **arguments)
 
     def test_a_new_rule_is_missed_by_changes_but_not_by_its_end(self):
-        group = self.settled(self.ec2.create_security_group(GroupName="changes", Description="x", VpcId=self.vpc)["GroupId"])
+        group = self.settled(
+            self.ec2.create_security_group(GroupName="changes", Description="x", VpcId=self.vpc)["GroupId"]
+        )
         permission = {"IpProtocol": "tcp", "FromPort": 80, "ToPort": 80, "IpRanges": [{"CidrIp": "10.0.0.0/8"}]}
-        made = self.ec2.authorize_security_group_ingress(GroupId=group, IpPermissions=[permission])["SecurityGroupRules"]
+        made = self.ec2.authorize_security_group_ingress(GroupId=group, IpPermissions=[permission])[
+            "SecurityGroupRules"
+        ]
         rule = made[0]["SecurityGroupRuleId"]
-        self.assert_refused("InvalidPermission.Duplicate", self.ec2.authorize_security_group_ingress, GroupId=group, IpPermissions=[permission])
-        change = {"SecurityGroupRuleId": rule, "SecurityGroupRule": {"IpProtocol": "tcp", "FromPort": 81, "ToPort": 81, "CidrIpv4": "10.0.0.0/8"}}
+        self.assert_refused(
+            "InvalidPermission.Duplicate",
+            self.ec2.authorize_security_group_ingress,
+            GroupId=group,
+            IpPermissions=[permission],
+        )
+        change = {
+            "SecurityGroupRuleId": rule,
+            "SecurityGroupRule": {"IpProtocol": "tcp", "FromPort": 81, "ToPort": 81, "CidrIpv4": "10.0.0.0/8"},
+        }
         code = "InvalidSecurityGroupRuleId.NotFound"
-        self.assert_missed_then_known(code, self.ec2.modify_security_group_rules, GroupId=group, SecurityGroupRules=[change])
-        made = self.ec2.authorize_security_group_ingress(GroupId=group, IpPermissions=[permission])["SecurityGroupRules"]
+        self.assert_missed_then_known(
+            code, self.ec2.modify_security_group_rules, GroupId=group, SecurityGroupRules=[change]
+        )
+        made = self.ec2.authorize_security_group_ingress(GroupId=group, IpPermissions=[permission])[
+            "SecurityGroupRules"
+        ]
         self.ec2.revoke_security_group_ingress(GroupId=group, SecurityGroupRuleIds=[made[0]["SecurityGroupRuleId"]])
 
     def test_what_must_be_unique_is_known_at_once(self):

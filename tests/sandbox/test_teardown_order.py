@@ -11,7 +11,8 @@ class TeardownOrderTest(FrozenTest):
         ec2 = self.ec2
         self.vpc = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
         self.public, self.private = (
-            ec2.create_subnet(VpcId=self.vpc, CidrBlock=f"10.0.{index}.0/24")["Subnet"]["SubnetId"] for index in range(2)
+            ec2.create_subnet(VpcId=self.vpc, CidrBlock=f"10.0.{index}.0/24")["Subnet"]["SubnetId"]
+            for index in range(2)
         )
         self.gateway = ec2.create_internet_gateway()["InternetGateway"]["InternetGatewayId"]
         ec2.attach_internet_gateway(InternetGatewayId=self.gateway, VpcId=self.vpc)
@@ -20,7 +21,9 @@ class TeardownOrderTest(FrozenTest):
         )
         ec2.create_route(RouteTableId=self.public_table, DestinationCidrBlock="0.0.0.0/0", GatewayId=self.gateway)
         self.allocation = ec2.allocate_address(Domain="vpc")["AllocationId"]
-        self.nat = ec2.create_nat_gateway(SubnetId=self.public, AllocationId=self.allocation)["NatGateway"]["NatGatewayId"]
+        self.nat = ec2.create_nat_gateway(SubnetId=self.public, AllocationId=self.allocation)["NatGateway"][
+            "NatGatewayId"
+        ]
         ec2.create_route(RouteTableId=self.private_table, DestinationCidrBlock="0.0.0.0/0", NatGatewayId=self.nat)
         self.associations = [
             ec2.associate_route_table(RouteTableId=table, SubnetId=subnet)["AssociationId"]
@@ -30,10 +33,13 @@ class TeardownOrderTest(FrozenTest):
             VpcId=self.vpc, ServiceName=f"com.amazonaws.{REGION}.s3", RouteTableIds=[self.private_table]
         )["VpcEndpoint"]["VpcEndpointId"]
         self.groups = [
-            ec2.create_security_group(GroupName=name, Description=name, VpcId=self.vpc)["GroupId"] for name in ("alb", "ecs")
+            ec2.create_security_group(GroupName=name, Description=name, VpcId=self.vpc)["GroupId"]
+            for name in ("alb", "ecs")
         ]
         self.rules = [self.allow("ingress", *self.groups[::-1]), self.allow("egress", *self.groups)]
-        self.interface = ec2.create_network_interface(SubnetId=self.private, Groups=self.groups)["NetworkInterface"]["NetworkInterfaceId"]
+        self.interface = ec2.create_network_interface(SubnetId=self.private, Groups=self.groups)["NetworkInterface"][
+            "NetworkInterfaceId"
+        ]
         self.advance(100)
 
     def allow(self, direction, group, other):

@@ -2,9 +2,9 @@
 
 Field guide section 1 rule 6 and section 2 "Retryable after create". A fresh id is not found by the calls that refer to
 it and is absent from lists; a fresh route or association is not shown in its table yet, nor the attachment of an
-internet gateway. Deletions see everything, and so do AWS's own lookups while it serves a call: the outermost layer, where
-a request comes in, is the only place where anything is missed. ``consistency.misses`` knows the things by their ids, for
-services that take ids of EC2 and have errors of their own for unknown ones.
+internet gateway. Deletions see everything, and so do AWS's own lookups while it serves a call: the outermost layer,
+where a request comes in, is the only place where anything is missed. ``consistency.misses`` knows the things by their
+ids, for services that take ids of EC2 and have errors of their own for unknown ones.
 """
 
 import fnmatch
@@ -143,7 +143,9 @@ def _check_references(response: EC2Response, action: str) -> None:
 
 def _without_missed(response: EC2Response, action: str, answer: Any) -> Any:
     field, keys = _LISTS[action]
-    still_matches = {"describe_route_tables": _table_matches, "describe_internet_gateways": _gateway_matches}.get(action)
+    still_matches = {"describe_route_tables": _table_matches, "describe_internet_gateways": _gateway_matches}.get(
+        action
+    )
     filters = response._filters_from_querystring()
     answer.result[field] = [
         item

@@ -1,8 +1,8 @@
 """EC2: the limits of an account per region.
 
 Field guide section 11. Addresses count while they are allocated, NAT gateways per availability zone while they are
-``pending``, ``available`` or ``deleting``. The default VPC does not count, unlike on AWS: the sandbox's account owns one
-that nothing uses, and a limit of two VPCs is to mean two stacks.
+``pending``, ``available`` or ``deleting``. The default VPC does not count, unlike on AWS: the sandbox's account owns
+one that nothing uses, and a limit of two VPCs is to mean two stacks.
 """
 
 from moto.ec2.exceptions import EC2ClientError

@@ -1,8 +1,8 @@
 """EC2: what cannot go while something else needs it, and what cannot be made twice.
 
 Field guide section 2, "Change / delete", and section 8, which is the order that these refusals enforce: interfaces hold
-subnets and security groups, mapped public addresses hold the attachment of the internet gateway, and everything in a VPC
-holds the VPC. Messages are AWS's own where a report quotes one.
+subnets and security groups, mapped public addresses hold the attachment of the internet gateway, and everything in a
+VPC holds the VPC. Messages are AWS's own where a report quotes one.
 """
 
 from collections.abc import Iterator
@@ -90,9 +90,7 @@ def _apply_internet_gateways() -> None:
                 f"resource {identifier} is already attached to network {gateway.vpc.id}",
             )
         if internet_gateway_of(self.ec2_backend, vpc_id) is not None:
-            raise EC2ClientError(
-                "InvalidParameterValue", f"Network {vpc_id} already has an internet gateway attached"
-            )
+            raise EC2ClientError("InvalidParameterValue", f"Network {vpc_id} already has an internet gateway attached")
         return original(self)
 
     @wrap(EC2Response, "detach_internet_gateway")
@@ -100,9 +98,7 @@ def _apply_internet_gateways() -> None:
         identifier, vpc_id = self._get_param("InternetGatewayId"), self._get_param("VpcId")
         gateway = self.ec2_backend.internet_gateways.get(identifier)
         if gateway is not None and (gateway.vpc is None or gateway.vpc.id != vpc_id):
-            raise EC2ClientError(
-                "Gateway.NotAttached", f"resource {identifier} is not attached to network {vpc_id}"
-            )
+            raise EC2ClientError("Gateway.NotAttached", f"resource {identifier} is not attached to network {vpc_id}")
         if gateway is not None and any(interface.public_ip for interface in _interfaces(self.ec2_backend, vpc_id)):
             raise EC2ClientError(
                 "DependencyViolation",
@@ -154,9 +150,7 @@ def _apply_route_tables() -> None:
 
 
 def _different_networks(table_id: str, other: str) -> EC2ClientError:
-    return EC2ClientError(
-        "InvalidParameterValue", f"route table {table_id} and {other} belong to different networks"
-    )
+    return EC2ClientError("InvalidParameterValue", f"route table {table_id} and {other} belong to different networks")
 
 
 def _apply_security_groups() -> None:
@@ -207,17 +201,13 @@ def _apply_interfaces() -> None:
         identifier = self._get_param("NetworkInterfaceId")
         interface = self.ec2_backend.enis.get(identifier)
         if interface is not None and interface.attachment is not None:
-            raise EC2ClientError(
-                "InvalidParameterValue", f"Network interface '{identifier}' is currently in use."
-            )
+            raise EC2ClientError("InvalidParameterValue", f"Network interface '{identifier}' is currently in use.")
         return original(self)
 
     @wrap(EC2Response, "detach_network_interface")
     def attached_by_a_service(original, self):
         if (self._get_param("AttachmentId") or "").startswith("ela-attach-"):
-            raise EC2ClientError(
-                "OperationNotPermitted", "You are not allowed to manage 'ela-attach' attachments."
-            )
+            raise EC2ClientError("OperationNotPermitted", "You are not allowed to manage 'ela-attach' attachments.")
         return original(self)
 
     @wrap(EC2Response, "modify_network_interface_attribute")
@@ -230,9 +220,9 @@ def _apply_interfaces() -> None:
 
 def _apply_addresses() -> None:
     def address_of(response: EC2Response) -> ElasticAddress | None:
-        wanted = [response._get_param(name) for name in ("AllocationId", "AssociationId", "PublicIp")]
+        wanted = {response._get_param(name) for name in ("AllocationId", "AssociationId", "PublicIp")} - {None}
         for address in response.ec2_backend.addresses:
-            if any(name in wanted for name in (address.allocation_id, address.association_id, address.public_ip) if name):
+            if wanted & {address.allocation_id, address.association_id, address.public_ip}:
                 return address
         return None
 
@@ -243,7 +233,8 @@ def _apply_addresses() -> None:
             if not self._get_param("AllowReassociation", False):
                 raise EC2ClientError(
                     "Resource.AlreadyAssociated",
-                    f"resource {address.allocation_id} is already associated with associate-id {address.association_id}",
+                    f"resource {address.allocation_id} is already associated with associate-id "
+                    f"{address.association_id}",
                 )
             _refuse_managed(address)
         return original(self)
