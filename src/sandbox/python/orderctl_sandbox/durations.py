@@ -83,6 +83,8 @@ DEPLOYMENT_LONGEST = 30 * 24 * 3600.0
 #: How long a hook waits for an answer unless it says otherwise, in minutes.
 HOOK_TIMEOUT_MINUTES = 1440
 
+#: After DeleteLogGroup: the name cannot be used again for this long (section 3).
+LOG_GROUP_DELETE = 2.0
 #: Container Insights and RDS write once more after the last task or cluster is gone, and so bring back their log
 #: groups (section 3).
 LOG_GROUP_COMES_BACK = 20.0

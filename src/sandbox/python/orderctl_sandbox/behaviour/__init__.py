@@ -26,6 +26,11 @@ MODULES = (
     "rds_clusters",
     "rds_instances",
     "secretsmanager",
+    "logs",
+    "autoscaling",
+    "ecr",
+    "sns",
+    "tagging",
 )
 
 _applied = False

@@ -1,13 +1,20 @@
 """CloudWatch Logs: services write to log groups, and some make the group again when it is gone.
 
 Field guide section 3 "Log groups come back by themselves": Container Insights and RDS write once more after the cluster
-is gone; the group they make then has no retention and no tags.
+is gone; the group they make then has no retention and no tags. A group that has just been deleted cannot be created for
+a moment (``OperationAbortedException`` "try again").
 """
 
 from collections.abc import Iterable
 
 from moto.core.utils import unix_time_millis, utcnow
+from moto.logs.exceptions import LogsClientError
 from moto.logs.models import LogsBackend, logs_backends
+from moto.logs.responses import LogsResponse
+
+from .. import durations
+from ..clock import CLOCK
+from ..patches.patching import wrap
 
 
 def write(account: str, region: str, group: str, stream: str, lines: Iterable[str], create_group: bool = False) -> bool:
@@ -28,3 +35,24 @@ def write(account: str, region: str, group: str, stream: str, lines: Iterable[st
     if events:
         log_group.put_log_events(stream, events)
     return True
+
+
+def apply() -> None:
+    """Keeps the name of a deleted group taken for a moment."""
+    going: set[tuple[str, str, str]] = set()
+
+    @wrap(LogsBackend, "delete_log_group")
+    def delete(original, self, log_group_name: str) -> None:
+        original(self, log_group_name)
+        key = (self.account_id, self.region_name, log_group_name)
+        going.add(key)
+        CLOCK.after(durations.LOG_GROUP_DELETE, lambda: going.discard(key))
+
+    @wrap(LogsResponse, "create_log_group")
+    def create(original, self) -> str:
+        if (self.current_account, self.region, self._get_param("logGroupName")) in going:
+            raise LogsClientError(
+                "OperationAbortedException",
+                "A conflicting operation is currently in progress against this resource. Please try again.",
+            )
+        return original(self)

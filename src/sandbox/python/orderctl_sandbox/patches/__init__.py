@@ -22,6 +22,7 @@ MODULES = (
     "iam",
     "secretsmanager",
     "sns",
+    "ecr",
     "acm",
     "route53",
     "tagging",

@@ -46,14 +46,14 @@ def tags_of(target: FakeScalableTarget) -> dict[str, str]:
     return target.__dict__.setdefault("tags", {})
 
 
-def _service_of(backend: ApplicationAutoscalingBackend, resource_id: str):
-    _, cluster, name = resource_id.split("/")
-    service = backend.ecs_backend.services.get(f"{cluster}:{name}")
+def service_of(backend: ApplicationAutoscalingBackend, resource_id: str):
+    """The ECS service that a resource id such as ``service/CLUSTER/NAME`` means; ``None`` if there is none."""
+    service = backend.ecs_backend.services.get(resource_id.removeprefix("service/").replace("/", ":"))
     return service if service is not None and service.status != "INACTIVE" else None
 
 
 def _pull_into_bounds(backend: ApplicationAutoscalingBackend, target: FakeScalableTarget) -> None:
-    service = _service_of(backend, target.resource_id)
+    service = service_of(backend, target.resource_id)
     if service is None:
         return
     count = min(max(service.desired_count, target.min_capacity), target.max_capacity)
@@ -71,7 +71,7 @@ def apply() -> None:
 def _apply_targets() -> None:
     @wrap(ApplicationAutoscalingBackend, "_ecs_service_exists_for_target")
     def only_live_services(original, self, r_id):
-        if _service_of(self, r_id) is None:
+        if service_of(self, r_id) is None:
             raise AWSValidationException(f"ECS service doesn't exist: {r_id}")
         return True
 

@@ -1,13 +1,15 @@
 """CloudWatch alarms.
 
 Gaps (moto 5.2.5): a new alarm starts ``OK``; updating an alarm resets its state and takes new tags; the tags of a
-deleted alarm come back with the next one of its name; tags of an alarm that does not exist can be listed.
+deleted alarm come back with the next one of its name; tags of an alarm that does not exist can be listed; deleting an
+alarm that does not exist, or more than 100, succeeds.
 Restores: ``INSUFFICIENT_DATA`` at first, state kept and tags ignored on update (field guide section 7),
-``ResourceNotFoundException`` for tags of nothing.
+``ResourceNotFoundException`` for tags of nothing, ``ResourceNotFound`` for deletions of nothing.
 """
 
-from moto.cloudwatch.exceptions import ResourceNotFoundException
+from moto.cloudwatch.exceptions import ResourceNotFound, ResourceNotFoundException, ValidationError
 from moto.cloudwatch.models import Alarm, CloudWatchBackend
+from moto.cloudwatch.responses import CloudWatchResponse
 
 from .patching import wrap
 
@@ -40,6 +42,16 @@ def apply() -> None:
             if name in self.alarms:
                 self.tagger.delete_all_tags_for_resource(self.alarms[name].alarm_arn)
         return original(self, alarm_names)
+
+    @wrap(CloudWatchResponse, "delete_alarms")
+    def delete_existing(original, self):
+        names = self._get_param("AlarmNames", [])
+        if len(names) > 100:
+            raise ValidationError("The list of alarm names must have at most 100 members.")
+        missing = [name for name in names if name not in self.cloudwatch_backend.alarms]
+        if missing:
+            raise ResourceNotFound(f"There are no such alarms: {', '.join(missing)}")
+        return original(self)
 
     def require(self, arn: str) -> None:
         name = arn.partition(":alarm:")[2]
