@@ -42,10 +42,9 @@ def vcpus_of(definition: TaskDefinition) -> float:
 
 def has_room(backend: EC2ContainerServiceBackend, provider: str, definition: TaskDefinition) -> bool:
     """Whether one more task of this size stays within the quota of vCPUs that run at once."""
+    tasks = [task for by_arn in backend.tasks.values() for task in by_arn.values() if task.last_status != "STOPPED"]
+    # moto's own tasks, on container instances, take none.
     used = sum(
-        task.vcpus
-        for tasks in backend.tasks.values()
-        for task in tasks.values()
-        if task.last_status != "STOPPED" and getattr(task, "vcpus", 0) and (task.capacity_provider_name or ON_DEMAND) == provider
+        getattr(task, "vcpus", 0.0) for task in tasks if (task.capacity_provider_name or ON_DEMAND) == provider
     )
     return used + vcpus_of(definition) <= QUOTAS["fargate-vcpus"]

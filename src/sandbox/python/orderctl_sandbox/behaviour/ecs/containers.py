@@ -31,7 +31,8 @@ class TaskContainer:
         self.health_status = "UNKNOWN"
         self.cpu = str(definition.get("cpu", 0))
         self.memory = str(definition["memory"]) if definition.get("memory") else None
-        self.memory_reservation = str(definition["memoryReservation"]) if definition.get("memoryReservation") else None
+        reservation = definition.get("memoryReservation")
+        self.memory_reservation = str(reservation) if reservation else None
         self.network_interfaces: list[dict] = []
         #: How the program in it behaves; known once the image is pulled.
         self.behaviour = Behaviour.WELL
@@ -47,8 +48,10 @@ class TaskContainer:
         self.runtime_id = f"{task_id}-{uuid4().int % 10**10:010d}"
         lines = [("info", "starting")]
         if self.behaviour is not Behaviour.CRASH:
-            ports = [mapping["containerPort"] for mapping in self.definition.get("portMappings", []) if "containerPort" in mapping]
-            lines += [("info", f"listening on {port}") for port in ports]
+            mappings = self.definition.get("portMappings", [])
+            lines += [("info", f"listening on {item['containerPort']}") for item in mappings if "containerPort" in item]
+        if self.behaviour is Behaviour.SLOW:
+            lines.append(("info", "warming up, health checks have to wait"))
         if self.behaviour is Behaviour.UNHEALTHY:
             lines.append(("error", "health check answered 503: not able to serve"))
         self._write(task_id, lines)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from moto.ecs.models import EC2ContainerServiceBackend, Service, TaskDefinition
 
 from ...clock import CLOCK, Event
-from ...durations import RESTART_PAUSE_FIRST, RESTART_PAUSE_LONGEST
+from ...durations import RESTART_PAUSE_FIRST, RESTART_PAUSE_LONGEST, TASK_COUNTS_AS_HEALTHY
 from . import stop_reasons
 from .capacity import ON_DEMAND, has_room, next_provider, next_subnet
 from .service_events import ServiceEvents
@@ -62,6 +62,9 @@ class Fleet(Observer):
         self._events = ServiceEvents(service)
         self._stop_reason = stop_reasons.scaling(revision.deployment_id)
         self._failures_in_a_row = 0
+        #: Tasks whose time to prove themselves runs, and those that have.
+        self._watched: set[str] = set()
+        self._stayed: set[str] = set()
         self._pause: Event | None = None
         self._is_due = False
         self._is_told = False
@@ -90,7 +93,10 @@ class Fleet(Observer):
 
     @property
     def healthy(self) -> int:
-        """Running tasks whose containers are not UNHEALTHY and whose targets, if any, are healthy."""
+        """Running tasks whose health checks, if any, have passed and whose targets, if any, are healthy.
+
+        One without either counts when it has run for a while (SDK, ``minimumHealthyPercent``).
+        """
         return sum(self._is_healthy(task) for task in self.tasks)
 
     @property
@@ -201,10 +207,29 @@ class Fleet(Observer):
     # --- Health ---
 
     def _is_healthy(self, task: LiveTask) -> bool:
-        if task.last_status != "RUNNING" or task.health_status == "UNHEALTHY":
+        if task.last_status != "RUNNING":
+            return False
+        is_checked = any(container.is_essential and container.definition.get("healthCheck") for container in task.containers)
+        if is_checked and task.health_status != "HEALTHY":
             return False
         states = [task.targets.get(group["targetGroupArn"]) for group in self.revision.target_groups]
+        if not states:
+            # Nobody checks it, so it has to prove itself by staying.
+            return is_checked or task.id in self._stayed
         return all(target is not None and target.state == "healthy" for target in states)
+
+    def _watch_whether_it_stays(self, task: LiveTask) -> None:
+        if task.last_status == "RUNNING" and task.id not in self._watched:
+            self._watched.add(task.id)
+            CLOCK.after(TASK_COUNTS_AS_HEALTHY, lambda: self._stays(task))
+        elif task.last_status == "STOPPED":
+            self._watched.discard(task.id)
+            self._stayed.discard(task.id)
+
+    def _stays(self, task: LiveTask) -> None:
+        if task.last_status == "RUNNING":
+            self._stayed.add(task.id)
+            self.task_changed()
 
     def _judge(self, task: LiveTask) -> None:
         """Stops a task whose health checks fail, once its grace period is over."""
@@ -220,7 +245,8 @@ class Fleet(Observer):
         if sick is not None:
             arn = sick.group.arn
             self._events.say(
-                f"(task {task.id}) (port {sick.port}) is unhealthy in (target-group {arn}) due to (reason {sick.description})."
+                f"(task {task.id}) (port {sick.port}) is unhealthy in (target-group {arn}) due to "
+                f"(reason {sick.description})."
             )
             reason = stop_reasons.failed_target_health(arn)
         else:
@@ -239,6 +265,7 @@ class Fleet(Observer):
         if task is not None:
             if task.last_status == "STOPPED" and task in self.tasks:
                 self.tasks.remove(task)
+            self._watch_whether_it_stays(task)
             self._judge(task)
             if task.desired_status == "STOPPED":
                 self._schedule()

@@ -47,21 +47,24 @@ def _trusts_tasks(account: str, role_arn: str) -> bool:
     return False
 
 
-def of_network(account: str, region: str, definition: TaskDefinition, subnet: Subnet, has_public_address: bool) -> str | None:
+def of_network(
+    account: str, region: str, definition: TaskDefinition, subnet: Subnet, has_public_address: bool
+) -> str | None:
     """Registry, secrets and logs must be reachable, through a default route or an endpoint in the VPC."""
     backend: EC2Backend = ec2_backends[account][region]
     if _leads_out(backend, subnet, has_public_address):
         return None
     prefix = f"com.amazonaws.{region}."
+    endpoints = [item for item in backend.vpc_end_points.values() if item.vpc_id == subnet.vpc_id]
     reachable = {
         endpoint.service_name.removeprefix(prefix)
-        for endpoint in backend.vpc_end_points.values()
-        if endpoint.vpc_id == subnet.vpc_id and endpoint.vpc_endpoint_type == "Interface" and endpoint.state == "available"
+        for endpoint in endpoints
+        if endpoint.vpc_endpoint_type == "Interface" and endpoint.state == "available"
     }
     containers = definition.container_definitions
     if any(is_in_ecr(container["image"]) for container in containers) and not {"ecr.api", "ecr.dkr"} <= reachable:
         return stop_reasons.registry_unreachable(region)
-    for service in sorted({_service_of(secret["valueFrom"]) for _, secret in _secrets(definition)} - reachable):
+    for service in sorted({_service_of(source) for source in _secrets(definition)} - reachable):
         return stop_reasons.secrets_unreachable(region, service)
     for container in containers:
         if not is_in_ecr(container["image"]):
@@ -92,16 +95,20 @@ def _route_table_of(backend: EC2Backend, subnet: Subnet) -> RouteTable | None:
 
 def of_secrets(account: str, region: str, definition: TaskDefinition) -> str | None:
     """Every secret and parameter that a container names must exist."""
-    for _, secret in _secrets(definition):
-        source = secret["valueFrom"]
-        reason = _secret_missing(account, source) if _service_of(source) == "secretsmanager" else _parameter_missing(account, region, source)
+    for source in _secrets(definition):
+        if _service_of(source) == "secretsmanager":
+            reason = _secret_missing(account, source)
+        else:
+            reason = _parameter_missing(account, region, source)
         if reason:
             return reason
     return None
 
 
-def _secrets(definition: TaskDefinition) -> list[tuple[dict, dict]]:
-    return [(container, secret) for container in definition.container_definitions for secret in container.get("secrets") or []]
+def _secrets(definition: TaskDefinition) -> list[str]:
+    """The ARNs and names from which the containers take secrets."""
+    containers = definition.container_definitions
+    return [secret["valueFrom"] for container in containers for secret in container.get("secrets") or []]
 
 
 def _service_of(source: str) -> str:

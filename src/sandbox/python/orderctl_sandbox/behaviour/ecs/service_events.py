@@ -64,7 +64,8 @@ class ServiceEvents:
             add_event(self._service, f"has started {len(self._started)} tasks: {_names(self._started)}.")
         for group, count in self._registered.items():
             add_event(self._service, f"registered {count} targets in (target-group {group})")
-        for collected in (self._messages, self._started, self._stopped, self._draining, self._registered, self._deregistered):
+        everything = (self._messages, self._started, self._stopped, self._draining, self._registered, self._deregistered)
+        for collected in everything:
             collected.clear()
 
 

@@ -41,7 +41,13 @@ class Target:
     """One registered target of one group, with the state of its health."""
 
     def __init__(
-        self, group: FakeTargetGroup, identifier: str, port: int, zone: str | None, answers: Answers, on_change: Callable[[], None]
+        self,
+        group: FakeTargetGroup,
+        identifier: str,
+        port: int,
+        zone: str | None,
+        answers: Answers,
+        on_change: Callable[[], None],
     ) -> None:
         self.group = group
         self.identifier = identifier
@@ -221,9 +227,10 @@ def _apply_registration() -> None:
 
 
 def _zone_of(ec2: EC2Backend, vpc_id: str, identifier: str) -> str | None:
-    interfaces = (item for item in ec2.enis.values() if item.private_ip_address == identifier and item.subnet.vpc_id == vpc_id)
-    interface = next(interfaces, None)
-    return interface.subnet.availability_zone if interface else None
+    for interface in ec2.enis.values():
+        if interface.private_ip_address == identifier and interface.subnet.vpc_id == vpc_id:
+            return interface.subnet.availability_zone
+    return None
 
 
 def _apply_health() -> None:

@@ -40,21 +40,26 @@ def _units(text: str | None, name: str, suffix: str) -> str | None:
     return str(int(float(match[1]) * 1024)) if match[2] else match[1]
 
 
-def _refuse_what_fargate_lacks(cpu: str | None, memory: str | None, containers: list[dict], execution_role: str | None) -> None:
+def _refuse_what_fargate_lacks(
+    cpu: str | None, memory: str | None, containers: list[dict], execution_role: str | None
+) -> None:
     for name, value in (("cpu", cpu), ("memory", memory)):
         if value is None:
             raise EcsClientException(f"Fargate requires that '{name}' be defined at the task level.")
     if int(memory) not in _memory_sizes(int(cpu)):
         raise EcsClientException(
-            f"No Fargate configuration exists for given values: {cpu} CPU, {memory} memory. See the Amazon ECS documentation "
-            "for the valid values."
+            f"No Fargate configuration exists for given values: {cpu} CPU, {memory} memory. See the Amazon ECS "
+            "documentation for the valid values."
         )
     if execution_role:
         return
+    purpose = None
     if any(is_in_ecr(container["image"]) for container in containers):
-        raise EcsClientException("Fargate requires task definition to have execution role ARN to support ECR images.")
-    if any(log_options(container) for container in containers):
-        raise EcsClientException("Fargate requires task definition to have execution role ARN to support log driver awslogs.")
+        purpose = "ECR images"
+    elif any(log_options(container) for container in containers):
+        purpose = "log driver awslogs"
+    if purpose:
+        raise EcsClientException(f"Fargate requires task definition to have execution role ARN to support {purpose}.")
 
 
 def apply() -> None:

@@ -16,6 +16,7 @@ from uuid import uuid4
 from moto.core.utils import utcnow
 from moto.ec2.models import EC2Backend, ec2_backends
 from moto.ec2.models.elastic_network_interfaces import NetworkInterface
+from moto.ec2.models.subnets import Subnet
 from moto.ecs.models import Cluster, EC2ContainerServiceBackend, Task, TaskDefinition
 from moto.moto_api._internal import mock_random
 
@@ -158,15 +159,21 @@ class LiveTask(Task):
         self.stop_code: str | None = None
         self.stopped_reason: str | None = None
         self.created_at: datetime = utcnow()
-        for moment in ("connectivity", "pull_started", "pull_stopped", "started", "stopping", "execution_stopped", "stopped"):
-            setattr(self, f"{moment}_at", None)
+        self.connectivity_at: datetime | None = None
+        self.pull_started_at: datetime | None = None
+        self.pull_stopped_at: datetime | None = None
+        self.started_at: datetime | None = None
+        self.stopping_at: datetime | None = None
+        self.execution_stopped_at: datetime | None = None
+        self.stopped_at: datetime | None = None
 
     def advance(self) -> None:
         """Nothing: being looked at changes nothing."""
 
-    def _subnet(self):
+    def _subnet(self) -> Subnet | None:
         backend: EC2Backend = ec2_backends[self._account_id][self.region_name]
-        return next((by_id[self._placement.subnet_id] for by_id in backend.subnets.values() if self._placement.subnet_id in by_id), None)
+        identifier = self._placement.subnet_id
+        return next((by_id[identifier] for by_id in backend.subnets.values() if identifier in by_id), None)
 
     def begin(self) -> None:
         """Enters the task into the cluster's list and sets it going."""
@@ -398,7 +405,8 @@ class LiveTask(Task):
 def _give_own_address(backend: EC2Backend, interface: NetworkInterface) -> None:
     """Replaces moto's random address by one that nobody in the subnet has; a full subnet keeps the random one."""
     network = ipaddress.ip_network(interface.subnet.cidr_block)
-    taken = {item.private_ip_address for item in backend.enis.values() if item.subnet.id == interface.subnet.id and item is not interface}
+    others = [item for item in backend.enis.values() if item.subnet.id == interface.subnet.id and item is not interface]
+    taken = {item.private_ip_address for item in others}
     # The first four addresses of a subnet and its last one are AWS's own.
     free = network.num_addresses - 5 - len(taken)
     if free <= 0:
