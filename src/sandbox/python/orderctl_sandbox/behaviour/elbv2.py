@@ -36,13 +36,14 @@ def _can_start(backend: ELBv2Backend, balancer: FakeLoadBalancer) -> bool:
 
 def _start(balancer: FakeLoadBalancer) -> None:
     """Sets the provisioning going, unless it is under way."""
-    if balancer.state != "provisioning" or balancer._provisioning is not None:
+    if balancer.state != "provisioning" or balancer._is_under_way:
         return
+    balancer._is_under_way = True
 
     def activate() -> None:
         balancer.state = "active"
 
-    balancer._provisioning = CLOCK.after(durations.LOAD_BALANCER_CREATE, activate)
+    CLOCK.after(durations.LOAD_BALANCER_CREATE, activate)
 
 
 def _hold(backend: ELBv2Backend, balancer: FakeLoadBalancer) -> None:
@@ -101,7 +102,7 @@ def _apply_life() -> None:
         before = set(self.load_balancers)
         balancer = original(self, name, *arguments, **named)
         if balancer.arn not in before:
-            balancer._provisioning = None
+            balancer._is_under_way = False
             balancer._interfaces = {}
             _hold(self, balancer)
             if _can_start(self, balancer):
@@ -123,8 +124,6 @@ def _apply_life() -> None:
         original(self, arn)
         if balancer is None or arn in self.load_balancers:
             return
-        if balancer._provisioning is not None:
-            balancer._provisioning.cancel()
         _let_go(self, balancer._interfaces.values())
         _keep_name(self, balancer.name)
 
@@ -142,7 +141,8 @@ def _apply_interfaces() -> None:
     @wrap(ELBv2Backend, "set_security_groups")
     def regrouping_interfaces(original, self, arn, sec_groups):
         original(self, arn, sec_groups)
-        groups = [group for by_id in self.ec2_backend.groups.values() for group in by_id.values() if group.id in sec_groups]
+        known = [group for by_id in self.ec2_backend.groups.values() for group in by_id.values()]
+        groups = [group for group in known if group.id in sec_groups]
         for identifier in self.load_balancers[arn]._interfaces.values():
             interface = self.ec2_backend.enis.get(identifier)
             if interface is not None:
