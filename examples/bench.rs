@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use comfy_table::Table;
-use orderctl::sandbox::{self, SandboxDirs};
+use orderctl::sandbox::{self, SandboxDirs, Wishes};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::process::Command;
@@ -47,7 +47,12 @@ async fn main() -> Outcome<()> {
     let dirs = SandboxDirs::at(release.join("bench-sandbox"));
     let notices = |text: &str| eprintln!("{text}");
     sandbox::stop(&dirs, &notices).await?;
-    let upstream = sandbox::ensure_running(&dirs, &notices).await?.port;
+    // What is measured is orderctl's own time, not that of the resources.
+    let at_once = Wishes {
+        speed: Some(0.0),
+        ..Wishes::default()
+    };
+    let upstream = sandbox::start(&dirs, &at_once, &notices).await?.port;
     let measured = measure_all(&binary, upstream).await;
     sandbox::stop(&dirs, &notices).await?;
     report(version, &measured?);

@@ -15,7 +15,7 @@ use orderctl::aws::{Aws, Connection};
 use orderctl::engine::Node;
 use orderctl::kinds::registry;
 use orderctl::resource::{NODE_TAG, Profile, STACK_TAG};
-use orderctl::sandbox::{self, SandboxDirs};
+use orderctl::sandbox::{self, SandboxDirs, Wishes};
 
 /// Kinds that AWS gives no tags, or that belong to the account.
 const UNTAGGABLE: &[&str] = &[
@@ -68,7 +68,12 @@ async fn every_kind_keeps_the_contract_from_absent_to_deleted_twice() {
     let notices = |text: &str| eprintln!("{text}");
     // One that an interrupted run left behind holds that run's stacks.
     sandbox::stop(&dirs, &notices).await.unwrap();
-    let sandbox = sandbox::ensure_running(&dirs, &notices).await.unwrap();
+    // Time is for other tests.
+    let at_once = Wishes {
+        speed: Some(0.0),
+        ..Wishes::default()
+    };
+    let sandbox = sandbox::start(&dirs, &at_once, &notices).await.unwrap();
     let checked = tokio::spawn(async move {
         let aws = connect(&sandbox.endpoint).await;
         let zone = stacks::hosted_zone(&aws).await;

@@ -101,7 +101,7 @@ fn kill_after(stack: &Stack<'_>, words: &[&str], steps: usize) {
 
 #[test]
 fn a_fresh_stack_is_as_contracted_parked_and_running() {
-    let sandbox = Sandbox::start();
+    let sandbox = Sandbox::lifelike();
     let stack = sandbox.stack("full");
     stack.configure(WATCHED);
     let run = stack.up(&[]);
@@ -122,7 +122,7 @@ fn a_fresh_stack_is_as_contracted_parked_and_running() {
 
 #[test]
 fn outputs_are_printed_in_every_form() {
-    let sandbox = Sandbox::start();
+    let sandbox = Sandbox::lifelike();
     let stack = sandbox.stack("out");
     stack
         .run(&["outputs"])
@@ -156,7 +156,7 @@ fn outputs_are_printed_in_every_form() {
 
 #[test]
 fn nothing_to_do_writes_nothing_and_down_leaves_nothing() {
-    let sandbox = Sandbox::start();
+    let sandbox = Sandbox::lifelike();
     let stack = sandbox.stack("dev");
     let before = stack.aws("inventory()");
     stack.up(&[]);
@@ -190,7 +190,7 @@ fn nothing_to_do_writes_nothing_and_down_leaves_nothing() {
 
 #[test]
 fn drift_is_named_and_put_right() {
-    let sandbox = Sandbox::start();
+    let sandbox = Sandbox::lifelike();
     let stack = sandbox.stack("dev");
     stack.up(&[]);
     stack.aws(include_str!("lifecycle/drift.py"));
@@ -246,7 +246,7 @@ fn drift_is_named_and_put_right() {
 
 #[test]
 fn what_the_running_system_owns_is_no_drift() {
-    let sandbox = Sandbox::start();
+    let sandbox = Sandbox::lifelike();
     let stack = sandbox.stack("dev");
     stack.up(&[]);
     push_image(&stack);
@@ -266,7 +266,7 @@ fn what_the_running_system_owns_is_no_drift() {
 
 #[test]
 fn a_killed_up_and_a_killed_down_are_finished_by_the_same_command() {
-    let sandbox = Sandbox::start();
+    let sandbox = Sandbox::lifelike();
     let stack = sandbox.stack("dev");
     let before = stack.aws("inventory()");
     stack.up(&[]);
@@ -300,7 +300,7 @@ fn a_killed_up_and_a_killed_down_are_finished_by_the_same_command() {
 
 #[test]
 fn one_up_recovers_a_lost_state_file() {
-    let sandbox = Sandbox::start();
+    let sandbox = Sandbox::lifelike();
     let stack = sandbox.stack("dev");
     stack.up(&[]);
     let whole = stack.aws("inventory()");
@@ -312,7 +312,7 @@ fn one_up_recovers_a_lost_state_file() {
 
 #[test]
 fn without_its_state_file_a_stack_goes_as_a_whole() {
-    let sandbox = Sandbox::start();
+    let sandbox = Sandbox::lifelike();
     let stack = sandbox.stack("dev");
     let before = stack.aws("inventory()");
     let forget = || std::fs::remove_dir_all(stack.state_file().parent().unwrap()).unwrap();
@@ -331,7 +331,7 @@ fn without_its_state_file_a_stack_goes_as_a_whole() {
 
 #[test]
 fn a_final_snapshot_is_the_one_thing_that_stays() {
-    let sandbox = Sandbox::start();
+    let sandbox = Sandbox::lifelike();
     let stack = sandbox.stack("dev");
     let before = stack.aws("inventory()");
     stack.up(&[]);
@@ -347,7 +347,7 @@ fn a_final_snapshot_is_the_one_thing_that_stays() {
 
 #[test]
 fn a_protected_stack_stays_until_the_protection_is_lifted() {
-    let sandbox = Sandbox::start();
+    let sandbox = Sandbox::lifelike();
     let stack = sandbox.stack("dev");
     let before = stack.aws("inventory()");
     let protections = r#"[rds.describe_db_clusters()["DBClusters"][0]["DeletionProtection"], {it["Key"]: it["Value"] for it in elbv2.describe_load_balancer_attributes(LoadBalancerArn=elbv2.describe_load_balancers()["LoadBalancers"][0]["LoadBalancerArn"])["Attributes"]}["deletion_protection.enabled"]]"#;
@@ -376,7 +376,7 @@ fn a_protected_stack_stays_until_the_protection_is_lifted() {
 
 #[test]
 fn another_region_or_account_is_refused_before_anything_is_written() {
-    let sandbox = Sandbox::start();
+    let sandbox = Sandbox::lifelike();
     let stack = sandbox.stack("dev");
     stack.up(&[]);
     let whole = stack.aws("inventory()");
@@ -411,7 +411,7 @@ fn another_region_or_account_is_refused_before_anything_is_written() {
 
 #[test]
 fn foreign_things_of_our_names_are_refused_until_they_are_adopted() {
-    let sandbox = Sandbox::start();
+    let sandbox = Sandbox::lifelike();
     let stack = sandbox.stack("x");
     stack.aws(
         r#"
@@ -434,4 +434,63 @@ iam.create_role(RoleName="ecs-task-{s}", AssumeRolePolicyDocument=json.dumps(tru
     assert_eq!(stack.aws(owner), "somebody");
     stack.aws(r#"iam.untag_role(RoleName="ecs-task-{s}", TagKeys=["owner"])"#);
     expect_as_contracted(&stack, "", false);
+}
+
+#[test]
+fn an_image_in_the_repository_ends_in_healthy_tasks_behind_the_load_balancer() {
+    let sandbox = Sandbox::lifelike();
+    let stack = sandbox.stack("dev");
+    stack.up(&[]);
+    push_image(&stack);
+    stack.up(&[]);
+    let targets = stack.aws(include_str!("lifecycle/targets.py"));
+    let healthy = json!(["healthy", "healthy", "healthy"]);
+    let colours = [&targets["order-blue-dev"], &targets["order-green-dev"]];
+    // Which colour a first deployment ends on is ECS's business.
+    assert!(
+        colours.contains(&&healthy) && colours.contains(&&json!([])),
+        "{targets}"
+    );
+    assert_eq!(targets["zones"], 3, "one task in each");
+}
+
+#[test]
+fn what_is_deleted_in_the_wrong_order_is_refused_and_down_finds_the_right_one() {
+    let sandbox = Sandbox::lifelike();
+    let stack = sandbox.stack("dev");
+    let before = stack.aws("inventory()");
+    stack.up(&[]);
+    push_image(&stack);
+    stack.up(&[]);
+    let whole = stack.aws("inventory()");
+    let expected = json!({
+        "VPC": "DependencyViolation",
+        "public subnet": "DependencyViolation",
+        "private subnet": "DependencyViolation",
+        "security group of the load balancer": "DependencyViolation",
+        "security group of the tasks": "DependencyViolation",
+        "security group of the database": "DependencyViolation",
+        "attachment of the internet gateway": "DependencyViolation",
+        "internet gateway": "DependencyViolation",
+        "elastic IP": "InvalidIPAddress.InUse",
+        "route table": "DependencyViolation",
+        "target group": "ResourceInUse",
+        "certificate": "ResourceInUseException",
+        "web ACL": "WAFAssociatedItemException",
+        "IP set": "WAFAssociatedItemException",
+        "DB subnet group": "InvalidDBSubnetGroupStateFault",
+        "DB cluster parameter group": "InvalidDBParameterGroupState",
+        "DB cluster": "InvalidDBClusterStateFault",
+        "ECS cluster": "ClusterContainsServicesException",
+        "ECS service": "InvalidParameterException",
+        "repository": "RepositoryNotEmptyException",
+        "role": "DeleteConflict",
+    });
+    assert_eq!(
+        stack.aws(include_str!("lifecycle/wrong_order.py")),
+        expected
+    );
+    assert_eq!(stack.aws("inventory()"), whole);
+    stack.down(&[]);
+    assert_eq!(stack.aws("inventory()"), before);
 }

@@ -136,6 +136,8 @@ fn classify(code: Option<&str>, status: Option<u16>) -> Class {
         "SignatureDoesNotMatch",
         "InvalidSignatureException",
         "OptInRequired",
+        // SNS's word for a missing permission.
+        "AuthorizationError",
     ];
     if THROTTLED.contains(&code) {
         Class::Throttled
@@ -196,6 +198,7 @@ mod tests {
             (Some("PriorityInUse"), 400, Class::AlreadyExists),
             (Some("NoSuchEntity"), 404, Class::NotFound),
             (Some("AccessDeniedException"), 400, Class::Denied),
+            (Some("AuthorizationError"), 403, Class::Denied),
             (Some("InternalError"), 500, Class::Unclear),
             (Some("DependencyViolation"), 400, Class::Refused),
             (None, 502, Class::Unclear),

@@ -112,12 +112,7 @@ impl Session {
         printer: &Printer,
     ) -> Result<Self, CommandError> {
         let state = local.state().await?;
-        let connection = connection(&local.settings, globals, printer).await?;
-        let settle = match connection.endpoint_url {
-            // Nothing writes log groups behind the back of an emulator.
-            Some(_) => Duration::ZERO,
-            None => LOG_GROUPS_SETTLE,
-        };
+        let (connection, settle) = connection(&local.settings, globals, printer).await?;
         let aws = Arc::new(Aws::connect(&connection).await);
         let account = aws.account_id().await?;
         let region = local.settings.config.region.clone();
@@ -197,11 +192,13 @@ impl Session {
     }
 }
 
+/// How to reach AWS, and how long log groups may come back there.
 async fn connection(
     settings: &Settings,
     globals: &Globals,
     printer: &Printer,
-) -> Result<Connection, CommandError> {
+) -> Result<(Connection, Duration), CommandError> {
+    let mut settle = LOG_GROUPS_SETTLE;
     let mut connection = Connection {
         region: settings.config.region.clone(),
         profile: settings.profile.clone(),
@@ -211,6 +208,12 @@ async fn connection(
     if globals.sandbox {
         let notices = |text: &str| printer.note(text);
         let sandbox = sandbox::ensure_running(&SandboxDirs::from_env()?, &notices).await?;
+        // Its time runs faster than AWS's.
+        let speed = sandbox.settings.speed;
+        settle = match speed > 0.0 {
+            true => Duration::try_from_secs_f64(settle.as_secs_f64() / speed).unwrap_or(settle),
+            false => Duration::ZERO,
+        };
         connection.endpoint_url = Some(sandbox.endpoint);
         connection.profile = None;
         connection.dummy_credentials = true;
@@ -218,8 +221,10 @@ async fn connection(
         // Emulators take any credentials; without any, none of the user's are looked for.
         let given = std::env::var_os("AWS_ACCESS_KEY_ID").is_some();
         connection.dummy_credentials = !given && connection.profile.is_none();
+        // Nothing writes log groups behind the back of an emulator.
+        settle = Duration::ZERO;
     }
-    Ok(connection)
+    Ok((connection, settle))
 }
 
 /// The zones of the configuration, else those chosen before, else the region's first three.

@@ -220,7 +220,10 @@ impl Maker<'_> {
                     .map_err(|e| StepEnd::Failed(Left::Recorded, e))?,
             };
             let reason = match live {
-                None if made && begun.elapsed() < INVISIBLE => "not visible yet".to_owned(),
+                // One that a stopped run made moments ago may be seen by one look and missed by the next.
+                None if (made || self.may_be_hidden()) && begun.elapsed() < INVISIBLE => {
+                    "not visible yet".to_owned()
+                }
                 None => return Err(self.too_long("it was there and cannot be found any more")),
                 Some(live) => {
                     let changes = self.changes(&live)?;
@@ -259,6 +262,13 @@ impl Maker<'_> {
                 .await
                 .map_err(|_| StepEnd::Stopped)?;
         }
+    }
+
+    fn may_be_hidden(&self) -> bool {
+        self.run.journal.read(|state| {
+            let record = state.records.get(self.address());
+            record.is_some_and(may_be_hidden)
+        })
     }
 
     fn changes(&self, live: &AnyLive) -> Result<Changes, StepEnd> {

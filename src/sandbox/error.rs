@@ -59,6 +59,16 @@ pub enum SandboxError {
         root: PathBuf,
     },
 
+    /// One is running that does not behave as wished.
+    #[error(
+        "the local AWS at {endpoint} is running already and behaves otherwise (`orderctl sandbox status` says how). Run \
+         `orderctl sandbox stop` first; what it holds is gone then."
+    )]
+    BehavesOtherwise {
+        /// Where it answers.
+        endpoint: String,
+    },
+
     /// The server does not go away.
     #[error(
         "the local AWS (pid {pid}) does not stop: {reason}. End that process yourself, then run the command again."

@@ -8,6 +8,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
+use super::Settings;
+
 /// The name that only our server gives on its health path.
 const NAME: &str = "orderctl-sandbox";
 
@@ -24,6 +26,9 @@ pub(super) struct Health {
     pub layer: String,
     /// When it started, in seconds since 1970.
     pub started: u64,
+    /// How it behaves; a layer from before there was a choice says nothing.
+    #[serde(default)]
+    pub settings: Settings,
 }
 
 /// Returns what the server on a loopback port says about itself, or `None` when it is not ours or not there.

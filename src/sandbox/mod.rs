@@ -9,12 +9,16 @@ mod health;
 mod install;
 mod package;
 mod process;
+mod settings;
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 pub use error::SandboxError;
 pub use process::{ensure_running, start, status, stop};
+pub use settings::{
+    DEFAULT_LAG, DEFAULT_SPEED, HIGHEST_LAG, HIGHEST_SPEED, QUOTAS, Settings, Wishes,
+};
 
 /// The moto release the embedded layer is written against.
 pub const MOTO_VERSION: &str = "5.2.5";
@@ -32,8 +36,11 @@ pub const VARIABLES_TO_UNSET: [&str; 3] =
 /// Receives one-line messages about slow steps, for the caller to print to stderr.
 pub type Notices<'a> = &'a (dyn Fn(&str) + Send + Sync);
 
+/// Below this path of the endpoint, the control endpoint answers where it was asked for.
+pub const CONTROL_PATH: &str = "/orderctl/sandbox/control/";
+
 /// A running local AWS.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Sandbox {
     /// The URL to hand to every SDK client; always `127.0.0.1`, because `localhost` turns S3 to virtual-host names.
     pub endpoint: String,
@@ -47,6 +54,8 @@ pub struct Sandbox {
     pub layer: String,
     /// Where it writes its log.
     pub log: PathBuf,
+    /// How it behaves.
+    pub settings: Settings,
 }
 
 impl Sandbox {
@@ -153,6 +162,7 @@ mod tests {
             started: 0,
             layer: String::new(),
             log: PathBuf::new(),
+            settings: Settings::default(),
         };
         let exports = env_exports(&sandbox, "eu-west-1");
         let value = |name: &str| {

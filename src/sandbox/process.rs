@@ -20,7 +20,9 @@ use tokio::process::Command;
 use tokio::time::timeout;
 
 use super::error::last_lines;
-use super::{Notices, Sandbox, SandboxDirs, SandboxError, health, install, package};
+use super::{
+    Notices, Sandbox, SandboxDirs, SandboxError, Settings, Wishes, health, install, package,
+};
 
 /// Importing moto takes one to two seconds; a loaded machine may need many times that.
 const START_PATIENCE: Duration = Duration::from_secs(120);
@@ -44,9 +46,10 @@ struct Ready {
     port: u16,
 }
 
-/// Returns the running local AWS, installing and starting it first where necessary.
+/// Returns the running local AWS however it behaves, installing and starting it first where necessary.
 ///
-/// One that runs another version of our layer is replaced: its resources are gone then, and `notices` says so.
+/// One that runs another version of our layer is replaced by one that behaves alike: its resources are gone then, and
+/// `notices` says so.
 ///
 /// # Errors
 /// Everything that [`start`] answers.
@@ -56,29 +59,42 @@ pub async fn ensure_running(
 ) -> Result<Sandbox, SandboxError> {
     match status(dirs).await {
         Some(sandbox) if sandbox.is_current() => Ok(sandbox),
-        _ => start(dirs, notices).await,
+        _ => start(dirs, &Wishes::default(), notices).await,
     }
 }
 
-/// Starts the local AWS, or returns the one that somebody else has started in the meantime.
+/// Starts the local AWS, or returns the running one if it behaves as wished.
 ///
 /// # Errors
+/// [`SandboxError::BehavesOtherwise`] when one is running that does not behave as wished;
 /// [`SandboxError::NoPython`], [`SandboxError::NoVenv`] or [`SandboxError::Install`] when it cannot be installed,
 /// [`SandboxError::Start`] with the end of its log when it does not come up.
-pub async fn start(dirs: &SandboxDirs, notices: Notices<'_>) -> Result<Sandbox, SandboxError> {
+pub async fn start(
+    dirs: &SandboxDirs,
+    wishes: &Wishes,
+    notices: Notices<'_>,
+) -> Result<Sandbox, SandboxError> {
     let _lock = lock(dirs, notices).await?;
+    let mut settings = Settings::default();
     if let Some(running) = status(dirs).await {
         if running.is_current() {
-            return Ok(running);
+            return match wishes.applied_to(running.settings.clone()) == running.settings {
+                true => Ok(running),
+                false => Err(SandboxError::BehavesOtherwise {
+                    endpoint: running.endpoint,
+                }),
+            };
         }
         notices(
             "the local AWS runs a layer of another orderctl version: replacing it, what it held is gone",
         );
         end(&running).await?;
+        settings = running.settings;
     }
+    let settings = wishes.applied_to(settings);
     let python = install::python(dirs, notices).await?;
     let layer = package::unpack(dirs)?;
-    let sandbox = launch(dirs, &python, &layer).await?;
+    let sandbox = launch(dirs, &python, &layer, &settings).await?;
     notices(&format!(
         "started the local AWS at {} (log: {})",
         sandbox.endpoint,
@@ -130,6 +146,7 @@ fn sandbox(dirs: &SandboxDirs, port: u16, health: health::Health) -> Sandbox {
         started: health.started,
         layer: health.layer,
         log: dirs.log_file(),
+        settings: health.settings,
     }
 }
 
@@ -156,7 +173,12 @@ async fn lock(dirs: &SandboxDirs, notices: Notices<'_>) -> Result<File, SandboxE
 }
 
 /// Starts the server from an interpreter and a directory that holds the package, and records it.
-async fn launch(dirs: &SandboxDirs, python: &Path, layer: &Path) -> Result<Sandbox, SandboxError> {
+async fn launch(
+    dirs: &SandboxDirs,
+    python: &Path,
+    layer: &Path,
+    settings: &Settings,
+) -> Result<Sandbox, SandboxError> {
     let log_path = dirs.log_file();
     let log = File::create(&log_path).map_err(SandboxError::file("could not write", &log_path))?;
     let failed = |reason: String| SandboxError::Start {
@@ -180,6 +202,7 @@ async fn launch(dirs: &SandboxDirs, python: &Path, layer: &Path) -> Result<Sandb
             "--layer",
             package::layer_hash(),
         ])
+        .args(settings.arguments())
         // `-m` looks in the current directory first, which must not be the user's.
         .current_dir(layer)
         .env_remove("PYTHONHOME")
@@ -324,7 +347,13 @@ server.serve_forever()
         }
 
         async fn launch(&self) -> Result<Sandbox, SandboxError> {
-            launch(&self.dirs, Path::new("python3"), &self.layer).await
+            launch(
+                &self.dirs,
+                Path::new("python3"),
+                &self.layer,
+                &Settings::default(),
+            )
+            .await
         }
 
         async fn stop(&self) -> Option<Sandbox> {
@@ -342,6 +371,24 @@ server.serve_forever()
             format!("http://127.0.0.1:{}", sandbox.port)
         );
         assert_eq!(status(&place.dirs).await.as_ref(), Some(&sandbox));
+        let refused = Wishes {
+            speed: Some(0.0),
+            ..Wishes::default()
+        };
+        assert!(matches!(
+            start(&place.dirs, &refused, &|line| panic!("{line}")).await,
+            Err(SandboxError::BehavesOtherwise { .. })
+        ));
+        let fulfilled = Wishes {
+            speed: Some(60.0),
+            ..Wishes::default()
+        };
+        assert_eq!(
+            start(&place.dirs, &fulfilled, &|line| panic!("{line}"))
+                .await
+                .unwrap(),
+            sandbox
+        );
         // The recorded server is current, so nothing is installed or started.
         assert_eq!(
             ensure_running(&place.dirs, &|line| panic!("{line}"))
@@ -390,9 +437,14 @@ server.serve_forever()
     #[tokio::test]
     async fn a_program_that_cannot_be_run_is_named() {
         let place = Place::new("");
-        let error = launch(&place.dirs, Path::new("/nowhere/python"), &place.layer)
-            .await
-            .unwrap_err();
+        let error = launch(
+            &place.dirs,
+            Path::new("/nowhere/python"),
+            &place.layer,
+            &Settings::default(),
+        )
+        .await
+        .unwrap_err();
         assert!(error.to_string().contains("/nowhere/python"), "{error}");
     }
 

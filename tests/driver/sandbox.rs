@@ -19,10 +19,11 @@ pub struct Sandbox {
 }
 
 impl Sandbox {
+    /// Starts one in which nothing takes time.
     pub fn start() -> Self {
         let root = tempfile::tempdir().unwrap();
         install_into(root.path());
-        let outcome = run(root.path(), "sandbox start --json").ends_with(0);
+        let outcome = run(root.path(), "sandbox start --speed 0 --json").ends_with(0);
         let told: Value = outcome.json_lines().remove(0);
         Self {
             root,

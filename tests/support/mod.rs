@@ -68,8 +68,20 @@ struct Answers {
 }
 
 impl Sandbox {
-    /// Starts one. It shares nothing but the installation with other tests.
+    /// Starts one in which nothing takes time. It shares nothing but the installation with other
+    /// tests.
     pub(crate) fn start() -> Self {
+        Self::start_with(&["--speed", "0"])
+    }
+
+    /// Starts one as it comes, in which things take their time, and in which moreover reads miss
+    /// what is new.
+    pub(crate) fn lifelike() -> Self {
+        Self::start_with(&["--eventual-consistency"])
+    }
+
+    /// Starts one with these options of `sandbox start`.
+    pub(crate) fn start_with(options: &[&str]) -> Self {
         let directory = TempDir::new().unwrap();
         let shared = installation().join(ENVIRONMENT);
         std::os::unix::fs::symlink(shared, directory.path().join(ENVIRONMENT)).unwrap();
@@ -79,7 +91,7 @@ impl Sandbox {
             assert!(run.status.success(), "{verb:?}: {text}");
             String::from_utf8(run.stdout).unwrap()
         };
-        run(&["sandbox", "start"]);
+        run(&[&["sandbox", "start"], options].concat());
         let exports = run(&["sandbox", "env"]);
         let endpoint = exports
             .split(['\n', ' ', ';'])

@@ -6,6 +6,7 @@ mod deployment;
 mod service;
 mod service_live;
 mod service_spec;
+mod target_health;
 mod task_definition;
 mod task_definition_content;
 mod task_definition_revisions;

@@ -12,11 +12,11 @@ use super::capacity;
 use super::deployment::{configuration, refuse_during_deployment, signed, stop_active_deployment};
 use super::service_live::{colours, live, load_balancer, network};
 use super::service_spec::ServiceSpec;
-use super::{ServiceArn, change_tags, only_missing, tag_on_create};
+use super::{ServiceArn, change_tags, only_missing, tag_on_create, target_health};
 use crate::aws::{Answer, Aws, GoneIsNone, incomplete, missing};
 use crate::resource::{
-    Changes, Class, Error, Identity, Last, Live, Refusal, Resolved, Resource, Result, Scope, Stage,
-    Times, UNKNOWN, Verb, outputs,
+    Changes, Class, Condition, Error, Identity, Last, Live, Refusal, Resolved, Resource, Result,
+    Scope, Stage, Times, UNKNOWN, Verb, outputs,
 };
 
 /// An `AWS::ECS::Service` on Fargate with deployment controller `ECS`.
@@ -123,10 +123,18 @@ impl Resource for Service {
         }
         let key = format!("ecs:DescribeServices {cluster} {name}");
         let found = aws.read_once(&key, describe(aws, cluster, name)).await?;
-        match &*found {
-            Some(service) => live(service, want, last),
-            None => Ok(None),
+        let Some(service) = &*found else {
+            return Ok(None);
+        };
+        let mut live = live(service, want, last)?;
+        let runs = service.desired_count() > 0;
+        if let Some(live) = live
+            .as_mut()
+            .filter(|live| runs && live.condition == Condition::Ready)
+        {
+            live.condition = target_health::condition(aws, service).await?;
         }
+        Ok(live)
     }
 
     async fn create(

@@ -58,7 +58,7 @@ def parse_quotas(texts: list[str]) -> dict[str, int]:
     quotas = dict(DEFAULT_QUOTAS)
     for text in texts:
         name, _, number = text.partition("=")
-        if not number.isdigit():
+        if not number.isdecimal():
             raise UnsuitableSetting(f"'{text}' is no quota; write NAME=NUMBER, as in elastic-ips=5")
         quotas[name] = int(number)
     return quotas
