@@ -70,6 +70,8 @@ TASK_ACTIVATE = 5.0
 CONTAINER_CRASH = 5.0
 #: An application that starts slowly answers its health checks this much later than others.
 SLOW_START = 240.0
+#: A task without health check and load balancer counts as healthy when it has run so long (SDK).
+TASK_COUNTS_AS_HEALTHY = 40.0
 TASK_STOP = 10.0
 TASK_DEPROVISION = 15.0
 #: The longer tasks keep failing, the longer ECS pauses before it starts the next, up to the longest.
