@@ -2,7 +2,8 @@
 
 import unittest
 
-from support import SandboxTest, make_network
+from ecs_support import EcsStage
+from support import SandboxTest
 
 CLUSTER = {
     "clusterName": "order-api-dev",
@@ -46,8 +47,11 @@ TASK_DEFINITION = {
 
 
 class ClusterTest(SandboxTest):
-    def setUp(self):
-        self.ecs = self.client("ecs")
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.ecs = cls.client("ecs")
+        cls.client("iam").create_service_linked_role(AWSServiceName="ecs.amazonaws.com")
 
     def describe(self, name, include=("TAGS", "SETTINGS", "CONFIGURATIONS")):
         return self.ecs.describe_clusters(clusters=[name], include=list(include))["clusters"][0]
@@ -148,13 +152,15 @@ class ServiceTest(SandboxTest):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
-        cls.ecs = cls.client("ecs")
-        cls.network = make_network(cls.client("ec2"))
+        cls.stage = EcsStage(cls.client)
+        cls.ecs = cls.stage.ecs
         cls.ecs.create_cluster(**CLUSTER)
-        cls.revisions = [cls.ecs.register_task_definition(**TASK_DEFINITION)["taskDefinition"]["taskDefinitionArn"] for _ in range(2)]
+        cls.revisions = [cls.stage.task_definition() for _ in range(2)]
+        cls.colours = {}
 
     def request(self, name):
-        arn = "arn:aws:elasticloadbalancing:us-east-1:123456789012:"
+        if name not in self.colours:
+            self.colours[name] = self.stage.colours(name)
         return {
             "cluster": "order-api-dev",
             "serviceName": name,
@@ -163,24 +169,12 @@ class ServiceTest(SandboxTest):
             "capacityProviderStrategy": CLUSTER["defaultCapacityProviderStrategy"],
             "networkConfiguration": {
                 "awsvpcConfiguration": {
-                    "subnets": self.network["subnets"],
-                    "securityGroups": [self.network["group"]],
-                    "assignPublicIp": "DISABLED",
+                    "subnets": self.stage.network["subnets"],
+                    "securityGroups": [self.stage.network["group"]],
+                    "assignPublicIp": "ENABLED",
                 }
             },
-            "loadBalancers": [
-                {
-                    "targetGroupArn": arn + "targetgroup/order-blue-dev/1",
-                    "containerName": "order-api",
-                    "containerPort": 8080,
-                    "advancedConfiguration": {
-                        "alternateTargetGroupArn": arn + "targetgroup/order-green-dev/1",
-                        "productionListenerRule": arn + "listener-rule/app/order-api-dev/1/2/3",
-                        "testListenerRule": arn + "listener-rule/app/order-api-dev/1/2/4",
-                        "roleArn": "arn:aws:iam::123456789012:role/ecs-lb-dev",
-                    },
-                }
-            ],
+            "loadBalancers": [self.stage.load_balancer(self.colours[name])],
             "deploymentConfiguration": {
                 "strategy": "BLUE_GREEN",
                 "bakeTimeInMinutes": 5,
@@ -207,6 +201,13 @@ class ServiceTest(SandboxTest):
             "tags": [{"key": "Project", "value": "order-api"}],
         }
 
+    def release(self, name):
+        """Answers the hook for which the first deployment waits."""
+        briefs = self.ecs.list_service_deployments(cluster="order-api-dev", service=name)["serviceDeployments"]
+        arn = briefs[0]["serviceDeploymentArn"]
+        deployment = self.ecs.describe_service_deployments(serviceDeploymentArns=[arn])["serviceDeployments"][0]
+        self.ecs.continue_service_deployment(serviceDeploymentArn=arn, hookId=deployment["lifecycleHookDetails"][0]["hookId"])
+
     def describe(self, name, include=("TAGS",)):
         return self.ecs.describe_services(cluster="order-api-dev", services=[name], include=list(include))["services"][0]
 
@@ -215,6 +216,7 @@ class ServiceTest(SandboxTest):
         created = self.ecs.create_service(**request)["service"]
         expected = {key: value for key, value in request.items() if key != "cluster"}
         self.assert_echoes(expected, created)
+        self.release("echo")
         service = self.describe("echo")
         self.assert_echoes({**expected, "runningCount": 3, "pendingCount": 0, "status": "ACTIVE"}, service)
         self.assertNotIn("launchType", service)
@@ -234,6 +236,7 @@ class ServiceTest(SandboxTest):
 
     def test_updates(self):
         self.ecs.create_service(**self.request("updated"))
+        self.release("updated")
         deployment = self.describe("updated")["deployments"][0]["id"]
 
         def update(**fields):
@@ -259,7 +262,7 @@ class ServiceTest(SandboxTest):
         self.assertEqual(self.revisions[1], service["deployments"][0]["taskDefinition"])
         self.assertNotEqual(deployment, service["deployments"][0]["id"])
 
-        service = update(capacityProviderStrategy=[{"capacityProvider": "FARGATE", "weight": 2, "base": 1}])
+        service = update(capacityProviderStrategy=[{"capacityProvider": "FARGATE", "weight": 2, "base": 1}], forceNewDeployment=True)
         self.assertEqual([{"capacityProvider": "FARGATE", "weight": 2, "base": 1}], service["capacityProviderStrategy"])
 
         deployment = service["deployments"][0]["id"]
