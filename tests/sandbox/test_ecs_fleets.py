@@ -102,6 +102,21 @@ class ScheduleTest(FleetTest):
         reason = f"Scaling activity initiated by (deployment {deployment})"
         self.assert_echoes({"lastStatus": "STOPPED", "stopCode": "ServiceSchedulerInitiated", "stoppedReason": reason}, victim)
 
+    def test_scaling_in_keeps_the_zones_even(self):
+        self.service("zones", self.world.revision(), 4)
+        self.advance(START)
+        oldest = self.world.tasks_of("zones")[0]
+        self.assertEqual("us-east-1a", oldest["availabilityZone"])
+        self.ecs.stop_task(cluster=CLUSTER, task=oldest["taskArn"])
+        self.advance(START + STOPPING + DEPROVISION)
+        # The two of one zone are the newest now; unchecked tasks count as healthy 40 s after their start.
+        self.advance(40)
+        zones = [task["availabilityZone"][-1] for task in self.world.tasks_of("zones")]
+        self.assertEqual(["b", "c", "a", "a"], zones)
+        self.resize("zones", 3)
+        zones = [task["availabilityZone"][-1] for task in self.world.tasks_of("zones")]
+        self.assertEqual(["b", "c", "a"], zones)
+
     def test_capacity_providers_share_the_tasks(self):
         strategy = [{"capacityProvider": "FARGATE", "weight": 1, "base": 0}, {"capacityProvider": "FARGATE_SPOT", "weight": 1, "base": 0}]
         request = self.world.request("shared", self.world.revision(), 4, capacityProviderStrategy=strategy)

@@ -174,8 +174,7 @@ def _enter(
     known = all_of(group).get((identifier, port))
     if known is not None and known.state != "draining":
         return known
-    if known is not None:
-        known._stop_waiting()
+    # A draining one is replaced, and goes on draining for whoever waits for its end.
     target = Target(group, identifier, port, zone, answers, on_change)
     all_of(group)[identifier, port] = target
     # moto's own record goes on being what the rest of moto reads.
