@@ -30,7 +30,12 @@ class ScalingTest(FrozenTest):
         cls.server.control("clock", {"advance": 60})
         container = {"name": "a", "image": "a"}
         ecs.register_task_definition(
-            family="t", networkMode="awsvpc", requiresCompatibilities=["FARGATE"], cpu="256", memory="512", containerDefinitions=[container]
+            family="t",
+            networkMode="awsvpc",
+            requiresCompatibilities=["FARGATE"],
+            cpu="256",
+            memory="512",
+            containerDefinitions=[container],
         )
         ecs.create_service(
             cluster="c",
@@ -38,14 +43,19 @@ class ScalingTest(FrozenTest):
             taskDefinition="t",
             desiredCount=1,
             launchType="FARGATE",
-            networkConfiguration={"awsvpcConfiguration": {"subnets": network["subnets"], "securityGroups": [network["group"]]}},
+            networkConfiguration={
+                "awsvpcConfiguration": {"subnets": network["subnets"], "securityGroups": [network["group"]]}
+            },
         )
 
     def register(self, **fields):
         return self.scaling.register_scalable_target(**TARGET, **fields)["ScalableTargetARN"]
 
     def targets(self):
-        return [item["ScalableTargetARN"] for item in self.scaling.describe_scalable_targets(ServiceNamespace="ecs")["ScalableTargets"]]
+        return [
+            item["ScalableTargetARN"]
+            for item in self.scaling.describe_scalable_targets(ServiceNamespace="ecs")["ScalableTargets"]
+        ]
 
 
 class FirstTargetTest(ScalingTest):
@@ -54,7 +64,9 @@ class FirstTargetTest(ScalingTest):
             self.assert_refused("ValidationException", self.register, **fields)
         for resource in ("service/c", "service/c/nothing"):
             with self.assertRaises(self.scaling.exceptions.ValidationException):
-                self.scaling.register_scalable_target(**{**TARGET, "ResourceId": resource}, MinCapacity=1, MaxCapacity=2)
+                self.scaling.register_scalable_target(
+                    **{**TARGET, "ResourceId": resource}, MinCapacity=1, MaxCapacity=2
+                )
         with self.assertRaises(self.iam.exceptions.NoSuchEntityException):
             self.iam.get_role(RoleName=ROLE)
         arn = self.register(MinCapacity=1, MaxCapacity=2)

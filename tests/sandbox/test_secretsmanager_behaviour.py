@@ -21,7 +21,9 @@ class DeletionTest(FrozenTest):
         self.assertIn("DeletedDate", self.secrets.describe_secret(SecretId=arn))
         self.assert_refused("InvalidRequestException", self.secrets.get_secret_value, SecretId=arn)
         self.assert_missing(self.secrets.restore_secret, SecretId=arn)
-        error = self.assert_refused("InvalidRequestException", self.secrets.create_secret, Name="forced", SecretString="new")
+        error = self.assert_refused(
+            "InvalidRequestException", self.secrets.create_secret, Name="forced", SecretString="new"
+        )
         self.assertIn("scheduled for deletion", str(error))
         self.assertEqual([], self.secrets.list_secrets()["SecretList"])
         self.secrets.delete_secret(SecretId=arn, ForceDeleteWithoutRecovery=True)

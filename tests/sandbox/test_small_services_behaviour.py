@@ -8,7 +8,9 @@ from support import FrozenTest, SandboxTest
 TRUST = json.dumps(
     {
         "Version": "2012-10-17",
-        "Statement": [{"Effect": "Allow", "Principal": {"Service": "ecs-tasks.amazonaws.com"}, "Action": "sts:AssumeRole"}],
+        "Statement": [
+            {"Effect": "Allow", "Principal": {"Service": "ecs-tasks.amazonaws.com"}, "Action": "sts:AssumeRole"}
+        ],
     }
 )
 POLICY = json.dumps({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:*", "Resource": "*"}]})
@@ -20,7 +22,11 @@ def manifest(content: str) -> str:
         {
             "schemaVersion": 2,
             "mediaType": "application/vnd.docker.distribution.manifest.v2+json",
-            "config": {"mediaType": "application/vnd.docker.container.image.v1+json", "size": 1, "digest": f"sha256:{content * 64}"},
+            "config": {
+                "mediaType": "application/vnd.docker.container.image.v1+json",
+                "size": 1,
+                "digest": f"sha256:{content * 64}",
+            },
             "layers": [],
         }
     )
@@ -152,7 +158,9 @@ class ImageTest(SandboxTest):
         self.ecr.create_repository(repositoryName=self.name)
 
     def push(self, content, tag, **fields):
-        return self.ecr.put_image(repositoryName=self.name, imageManifest=manifest(content), imageTag=tag, **fields)["image"]["imageId"]
+        return self.ecr.put_image(repositoryName=self.name, imageManifest=manifest(content), imageTag=tag, **fields)[
+            "image"
+        ]["imageId"]
 
     def tags_by_digest(self):
         details = self.ecr.describe_images(repositoryName=self.name)["imageDetails"]
@@ -204,14 +212,28 @@ class RefusalTest(SandboxTest):
         ssm = self.client("ssm")
         ssm.put_parameter(Name="/config", Value="1", Type="String")
         tags = [{"Key": "a", "Value": "1"}]
-        self.assert_refused("ValidationException", ssm.put_parameter, Name="/config", Value="2", Type="String", Overwrite=True, Tags=tags)
+        self.assert_refused(
+            "ValidationException",
+            ssm.put_parameter,
+            Name="/config",
+            Value="2",
+            Type="String",
+            Overwrite=True,
+            Tags=tags,
+        )
         with self.assertRaises(ssm.exceptions.ParameterAlreadyExists):
             ssm.put_parameter(Name="/config", Value="2", Type="String", Tags=tags)
         self.assertEqual("1", ssm.get_parameter(Name="/config")["Parameter"]["Value"])
 
     def test_alarms_are_deleted_all_or_none(self):
         cloudwatch = self.client("cloudwatch")
-        alarm = {"EvaluationPeriods": 1, "ComparisonOperator": "GreaterThanThreshold", "Threshold": 1.0, "MetricName": "m", "Namespace": "n"}
+        alarm = {
+            "EvaluationPeriods": 1,
+            "ComparisonOperator": "GreaterThanThreshold",
+            "Threshold": 1.0,
+            "MetricName": "m",
+            "Namespace": "n",
+        }
         cloudwatch.put_metric_alarm(AlarmName="kept", **alarm, Period=60, Statistic="Sum")
         self.assert_refused("ResourceNotFound", cloudwatch.delete_alarms, AlarmNames=["kept", "nothing"])
         self.assert_refused("ValidationError", cloudwatch.delete_alarms, AlarmNames=["kept"] * 101)

@@ -14,8 +14,13 @@ class IndexTest(FrozenTest):
         self.logs = self.client("logs")
 
     def found(self):
-        answer = self.client("resourcegroupstaggingapi").get_resources(TagFilters=[{"Key": "orderctl:stack", "Values": ["dev"]}])
-        return {item["ResourceARN"].rpartition(":")[2]: {tag["Key"]: tag["Value"] for tag in item["Tags"]} for item in answer["ResourceTagMappingList"]}
+        answer = self.client("resourcegroupstaggingapi").get_resources(
+            TagFilters=[{"Key": "orderctl:stack", "Values": ["dev"]}]
+        )
+        return {
+            item["ResourceARN"].rpartition(":")[2]: {tag["Key"]: tag["Value"] for tag in item["Tags"]}
+            for item in answer["ResourceTagMappingList"]
+        }
 
     def group(self, name):
         self.logs.create_log_group(logGroupName=name, tags=TAGS)

@@ -1,7 +1,7 @@
 """Application Auto Scaling: its service-linked role, and targets that are not known yet.
 
-Field guide section 12: the first RegisterScalableTarget makes the role, section 3: a role made just now is not usable yet
-("Unable to assume IAM role"). Section 1 rule 6: a new target is missed for a while, also by PutScalingPolicy
+Field guide section 12: the first RegisterScalableTarget makes the role, section 3: a role made just now is not usable
+yet ("Unable to assume IAM role"). Section 1 rule 6: a new target is missed for a while, also by PutScalingPolicy
 (``ObjectNotFoundException``, section 7). A service that ECS does not know yet "doesn't exist".
 """
 
@@ -45,10 +45,13 @@ def _apply_register() -> None:
         least = before.min_capacity if before is not None and min_capacity is None else min_capacity
         most = before.max_capacity if before is not None and max_capacity is None else max_capacity
         if least is None or most is None:
-            raise AWSValidationException("MinCapacity and MaxCapacity must be specified when registering a new scalable target")
+            raise AWSValidationException(
+                "MinCapacity and MaxCapacity must be specified when registering a new scalable target"
+            )
         if least > most:
             raise AWSValidationException("Maximum capacity cannot be less than minimum capacity")
-        target = original(self, namespace, r_id, dimension, min_capacity=min_capacity, max_capacity=max_capacity, **named)
+        named |= {"min_capacity": min_capacity, "max_capacity": max_capacity}
+        target = original(self, namespace, r_id, dimension, **named)
         if before is None:
             consistency.created(target.arn)
         return target

@@ -1,8 +1,9 @@
 """RDS: the life of an Aurora cluster, its snapshots and the secret that RDS keeps for it.
 
-Field guide section 6: ``creating``, ``available``, ``modifying``, ``deleting``. Only an available cluster can be changed
-or take a snapshot (``InvalidDBClusterStateFault``). It is deleted only once all its instances are at least ``deleting``,
-and goes after the last of them and after its final snapshot. Section 3: RDS then writes once more to its log groups.
+Field guide section 6: ``creating``, ``available``, ``modifying``, ``deleting``. Only an available cluster can be
+changed or take a snapshot (``InvalidDBClusterStateFault``). It is deleted only once all its instances are at least
+``deleting``, and goes after the last of them and after its final snapshot. Section 3: RDS then writes once more to its
+log groups.
 """
 
 from typing import Any
@@ -46,6 +47,9 @@ def _snapshots_in_progress(cluster: DBCluster) -> bool:
 
 
 def _go(cluster: DBCluster) -> None:
+    if cluster.backend.clusters.get(cluster.db_cluster_identifier) is not cluster:
+        # The whole sandbox was reset in the meantime.
+        return
     _remove(cluster.backend, cluster.db_cluster_identifier)
     CLOCK.after(durations.LOG_GROUP_COMES_BACK, lambda: _write_last_lines(cluster))
 
@@ -55,8 +59,8 @@ def _write_last_lines(cluster: DBCluster) -> None:
     if stream is None:
         return
     for log_type in cluster.enabled_cloudwatch_logs_exports:
-        lines = [f"{cluster.db_cluster_identifier}: shutdown complete"]
-        logs.write(cluster.account_id, cluster.region, log_group_of(cluster, log_type), stream, lines, create_group=True)
+        group, lines = log_group_of(cluster, log_type), [f"{cluster.db_cluster_identifier}: shutdown complete"]
+        logs.write(cluster.account_id, cluster.region, group, stream, lines, create_group=True)
 
 
 def _settle(cluster: DBCluster, passing_status: str) -> None:
@@ -106,7 +110,9 @@ def _apply_create_and_modify() -> None:
         cluster = self.clusters.get(kwargs["db_cluster_identifier"])
         if cluster is not None:
             if cluster.status != "available":
-                raise InvalidDBClusterStateFault(f"DB cluster is not available for modification with status {cluster.status}")
+                raise InvalidDBClusterStateFault(
+                    f"DB cluster is not available for modification with status {cluster.status}"
+                )
             check_changed_cluster(self, kwargs, cluster.db_subnet_group_name)
         cluster = original(self, kwargs)
         cluster.status = "modifying"

@@ -1,8 +1,8 @@
 """RDS: subnet groups and cluster parameter groups that clusters still use.
 
 Field guide section 6: a group in use cannot be deleted (``InvalidDBSubnetGroupStateFault``,
-``InvalidDBParameterGroupState``); a new subnet group is unknown to CreateDBCluster for a while; subnets that RDS does not
-find are ``InvalidSubnet``.
+``InvalidDBParameterGroupState``); a new subnet group is unknown to CreateDBCluster for a while; subnets that RDS does
+not find, or not yet, are ``InvalidSubnet``.
 """
 
 from moto.ec2.exceptions import InvalidSubnetIdError
@@ -25,10 +25,14 @@ def apply() -> None:
 
 def _apply_subnets() -> None:
     def look_up_subnets(original, self):
+        identifiers = self.params.get("SubnetIds") or []
+        unknown = [identifier for identifier in identifiers if consistency.misses(identifier)]
         try:
-            return original(self)
+            if not unknown:
+                return original(self)
         except InvalidSubnetIdError:
-            raise InvalidSubnet(", ".join(self.params["SubnetIds"])) from None
+            unknown = identifiers
+        raise InvalidSubnet(", ".join(unknown))
 
     wrap(RDSResponse, "create_db_subnet_group")(look_up_subnets)
     wrap(RDSResponse, "modify_db_subnet_group")(look_up_subnets)
@@ -41,7 +45,11 @@ def _require_one_vpc(subnets: list) -> None:
 
 def _users(backend: RDSBackend, group: DBSubnetGroup) -> list[str]:
     """The clusters and single instances in a subnet group, as RDS's refusal names them."""
-    clusters = [c.db_cluster_identifier for c in backend.clusters.values() if c.db_subnet_group_name.lower() == group.name]
+    clusters = [
+        cluster.db_cluster_identifier
+        for cluster in backend.clusters.values()
+        if cluster.db_subnet_group_name.lower() == group.name
+    ]
     instances = [
         instance.db_instance_identifier
         for instance in backend.databases.values()
@@ -74,7 +82,8 @@ def _apply_subnet_groups() -> None:
             dropped = sorted(_subnets_in_use(self, group) - {subnet.id for subnet in subnets})
             if dropped:
                 raise RDSClientError(
-                    "SubnetAlreadyInUse", f"Some of the subnets to be deleted are currently in use: {', '.join(dropped)}"
+                    "SubnetAlreadyInUse",
+                    f"Some of the subnets to be deleted are currently in use: {', '.join(dropped)}",
                 )
         return original(self, subnet_name, description, subnets)
 
@@ -96,10 +105,13 @@ def _apply_parameter_groups() -> None:
     def delete(original, self, db_cluster_parameter_group_name):
         name = db_cluster_parameter_group_name
         if name.startswith("default."):
-            raise RDSClientError("InvalidDBParameterGroupState", f"Default DBClusterParameterGroup cannot be deleted: {name}")
+            raise RDSClientError(
+                "InvalidDBParameterGroupState", f"Default DBClusterParameterGroup cannot be deleted: {name}"
+            )
         if any(cluster.parameter_group.lower() == name.lower() for cluster in self.clusters.values()):
             raise RDSClientError(
                 "InvalidDBParameterGroupState",
-                f"One or more database instances are still members of this parameter group {name}, so the group cannot be deleted",
+                f"One or more database instances are still members of this parameter group {name}, "
+                "so the group cannot be deleted",
             )
         return original(self, name)

@@ -1,9 +1,9 @@
 """RDS: the life of a database instance in an Aurora cluster.
 
-Field guide section 6: ``creating``, words such as ``configuring-log-exports``, ``available`` after minutes; ``modifying``
-and ``rebooting``; ``deleting``. It may be made while its cluster is still ``creating``, which takes less than the
-instance. Only an available instance can be changed or rebooted (``InvalidDBInstanceState``). The first one that is
-available becomes the writer; a reader takes over when the writer goes.
+Field guide section 6: ``creating``, words such as ``configuring-log-exports``, ``available`` after minutes;
+``modifying`` and ``rebooting``; ``deleting``. It may be made while its cluster is still ``creating``, which takes less
+than the instance. Only an available instance can be changed or rebooted (``InvalidDBInstanceState``). The first one
+that is available becomes the writer; a reader takes over when the writer goes.
 """
 
 from typing import Any
@@ -95,11 +95,13 @@ def _apply_create() -> None:
     @wrap(RDSBackend, "create_db_instance")
     def create(original, self, db_kwargs: dict[str, Any]) -> DBInstance:
         cluster = self.clusters.get(db_kwargs.get("db_cluster_identifier") or "")
+        zone = None
         if db_kwargs["db_instance_identifier"] not in self.databases:
             check_monitoring_role(self, db_kwargs)
-            if cluster is not None and cluster.status == "deleting":
-                raise InvalidDBClusterStateFault(f"DB cluster {cluster.db_cluster_identifier} is being deleted.")
-        zone = rds_interfaces.zone_for(cluster) if cluster is not None and not db_kwargs.get("availability_zone") else None
+            if cluster is not None:
+                if cluster.status == "deleting":
+                    raise InvalidDBClusterStateFault(f"DB cluster {cluster.db_cluster_identifier} is being deleted.")
+                zone = rds_interfaces.zone_for(cluster, db_kwargs.get("availability_zone"))
         instance = original(self, db_kwargs)
         if zone:
             instance.availability_zone = zone
@@ -132,8 +134,8 @@ def _apply_modify() -> None:
 
     def end(instance: DBInstance, applies_pending: bool) -> None:
         if applies_pending and instance.status != "deleting":
-            instance.db_instance_class = instance.pending_modified_values.get("DBInstanceClass", instance.db_instance_class)
-            instance.pending_modified_values = {}
+            pending, instance.pending_modified_values = instance.pending_modified_values, {}
+            instance.db_instance_class = pending.get("DBInstanceClass", instance.db_instance_class)
         _become_available(instance)
 
     @wrap(RDSBackend, "reboot_db_instance")
@@ -164,13 +166,18 @@ def _apply_delete() -> None:
             raise InvalidState(f"Instance {db_instance_identifier} is already being deleted.")
         if final_db_snapshot_identifier and not skip_final_snapshot:
             if isinstance(instance, DBInstanceClustered):
-                raise InvalidParameterCombination("FinalDBSnapshotIdentifier can not be specified when deleting a cluster instance")
+                raise InvalidParameterCombination(
+                    "FinalDBSnapshotIdentifier can not be specified when deleting a cluster instance"
+                )
             self.create_db_snapshot(db_instance_identifier, final_db_snapshot_identifier)
         instance.status = "deleting"
         if isinstance(instance, DBInstanceClustered):
             _hand_over(instance)
 
         def go() -> None:
+            if self.databases.get(instance.db_instance_identifier) is not instance:
+                # The whole sandbox was reset in the meantime.
+                return
             original(self, instance.db_instance_identifier, None, True, delete_automated_backups)
             rds_interfaces.release(instance)
             cluster = _cluster_of(instance)

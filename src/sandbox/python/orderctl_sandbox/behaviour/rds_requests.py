@@ -1,14 +1,19 @@
 """RDS: what requests for clusters and instances are refused for before anything is made.
 
 Field guide section 10 (identifiers, master user names and passwords), section 3 (roles that RDS does not know yet),
-section 6 (subnet groups that it does not know yet).
+section 6 (subnet groups that it does not know yet), section 1 rule 6 (neither does it new security groups).
 """
 
 import re
 from typing import Any
 
 from moto.ec2.models import ec2_backends
-from moto.rds.exceptions import DBSubnetGroupNotFoundError, InvalidParameterCombination, InvalidParameterValue, RDSClientError
+from moto.rds.exceptions import (
+    DBSubnetGroupNotFoundError,
+    InvalidParameterCombination,
+    InvalidParameterValue,
+    RDSClientError,
+)
 from moto.rds.models import RDSBackend
 
 from .. import consistency
@@ -18,7 +23,7 @@ _IDENTIFIER = re.compile(r"(?!.*--)[a-zA-Z](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?")
 _USER_NAME = re.compile(r"[a-zA-Z][a-zA-Z0-9_]{0,15}")
 #: User names that Aurora MySQL keeps for itself, and a few of the words of its language.
 _RESERVED_USER_NAMES = frozenset(
-    ("rdsadmin", "rdsrepladmin", "select", "insert", "update", "delete", "table", "group", "order", "grant", "index", "key")
+    "rdsadmin rdsrepladmin select insert update delete table group order grant index key".split()
 )
 _PASSWORD_CHARACTERS = frozenset(map(chr, range(0x21, 0x7F))) - frozenset('/@"')
 
@@ -33,8 +38,9 @@ def check_new_cluster(backend: RDSBackend, request: dict[str, Any]) -> None:
     identifier = request["db_cluster_identifier"]
     if not _IDENTIFIER.fullmatch(identifier):
         raise InvalidParameterValue(
-            "The parameter DBClusterIdentifier is not a valid identifier. Identifiers must begin with a letter; must contain "
-            "only ASCII letters, digits, and hyphens; and must not end with a hyphen or contain two consecutive hyphens."
+            "The parameter DBClusterIdentifier is not a valid identifier. Identifiers must begin with a letter; must "
+            "contain only ASCII letters, digits, and hyphens; and must not end with a hyphen or contain two consecutive "
+            "hyphens."
         )
     _check_user_name(request.get("master_username"))
     check_password(request.get("master_user_password"))
@@ -62,7 +68,8 @@ def _check_user_name(name: str | None) -> None:
         raise InvalidParameterValue(f"MasterUsername {name} cannot be used as it is a reserved word used by the engine")
     if not _USER_NAME.fullmatch(name):
         raise InvalidParameterValue(
-            "The parameter MasterUsername is not valid. It must begin with a letter and have 1 to 16 letters, digits or underscores."
+            "The parameter MasterUsername is not valid. It must begin with a letter and have 1 to 16 letters, digits or "
+            "underscores."
         )
 
 
@@ -71,7 +78,9 @@ def check_password(password: str | None) -> None:
     if not password:
         return
     if len(password) > 41:
-        raise InvalidParameterValue("The parameter MasterUserPassword is not a valid password because it is longer than 41 characters.")
+        raise InvalidParameterValue(
+            "The parameter MasterUserPassword is not a valid password because it is longer than 41 characters."
+        )
     if not _PASSWORD_CHARACTERS.issuperset(password):
         raise InvalidParameterValue(
             "The parameter MasterUserPassword is not a valid password. Only printable ASCII characters besides "
@@ -85,7 +94,7 @@ def check_security_groups(backend: RDSBackend, group_ids: list[str] | None, subn
     vpc_of = {group.id: group.vpc_id for groups in groups_of_vpcs.values() for group in groups.values()}
     subnets = backend.subnet_groups.get(subnet_group) if subnet_group else None
     for group_id in group_ids or ():
-        if group_id not in vpc_of:
+        if group_id not in vpc_of or consistency.misses(group_id):
             raise InvalidParameterValue(f"Invalid security group , groupId= {group_id}, groupName=.")
         if subnets is not None and vpc_of[group_id] != subnets.vpc_id:
             raise InvalidParameterCombination(

@@ -1,8 +1,8 @@
 """Secrets Manager: deletions that take time, and secrets that are on their way out or not known yet.
 
 Field guide section 6: a secret pending deletion can be described (``DeletedDate``) and restored, and nothing else
-(``InvalidRequestException``, with a curly apostrophe: section 1 rule 9). A forced deletion is asynchronous: for a while the
-name stays taken ("scheduled for deletion"), and there is nothing to restore. A new secret is not found by reads at first.
+(``InvalidRequestException``, with a curly apostrophe: section 1 rule 9). A forced deletion is asynchronous: for a while
+the name stays taken ("scheduled for deletion"), and there is nothing to restore. A new secret is not found at first.
 """
 
 from typing import Any
@@ -89,7 +89,9 @@ def _apply_delete() -> None:
             consistency.forget(secret.arn)
 
     @wrap(SecretsManagerBackend, "delete_secret")
-    def delete(original, self, secret_id: str, recovery_window_in_days: int | None, force_delete_without_recovery: bool):
+    def delete(
+        original, self, secret_id: str, recovery_window_in_days: int | None, force_delete_without_recovery: bool
+    ):
         secret = self.secrets.get(secret_id)
         answer = original(self, secret_id, recovery_window_in_days, force_delete_without_recovery)
         if force_delete_without_recovery and isinstance(secret, FakeSecret):

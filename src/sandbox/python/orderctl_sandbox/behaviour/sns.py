@@ -1,7 +1,7 @@
 """SNS: topics that exist otherwise, and topics that are not known yet.
 
-Field guide section 7: CreateTopic answers the existing topic of the name, but refuses other attributes or tags than it has
-(``InvalidParameter``). A new topic is ``NotFound`` for a while.
+Field guide section 7: CreateTopic answers the existing topic of the name, but refuses other attributes or tags than it
+has (``InvalidParameter``). A new topic is ``NotFound`` for a while.
 """
 
 from moto.core.utils import camelcase_to_underscores
@@ -32,7 +32,9 @@ def _apply_create() -> None:
         topic = _existing(self, name)
         if topic is not None:
             if any(_attribute(topic, key) != value for key, value in (attributes or {}).items()):
-                raise SNSInvalidParameter("Invalid parameter: Attributes Reason: Topic already exists with different attributes")
+                raise SNSInvalidParameter(
+                    "Invalid parameter: Attributes Reason: Topic already exists with different attributes"
+                )
             if tags and tags != topic._tags:
                 raise SNSInvalidParameter("Invalid parameter: Tags Reason: Topic already exists with different tags")
             return topic

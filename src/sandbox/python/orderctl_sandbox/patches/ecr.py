@@ -24,7 +24,9 @@ class ImageDigestDoesNotMatch(ServiceException):
     code = "ImageDigestDoesNotMatchException"
 
     def __init__(self) -> None:
-        super().__init__("The specified image digest does not match the digest that Amazon ECR calculated for the image.")
+        super().__init__(
+            "The specified image digest does not match the digest that Amazon ECR calculated for the image."
+        )
 
 
 class ImageTagAlreadyExists(ServiceException):
@@ -34,8 +36,8 @@ class ImageTagAlreadyExists(ServiceException):
 
     def __init__(self, tag: str, repository: str) -> None:
         super().__init__(
-            f"The image tag '{tag}' already exists in the '{repository}' repository and cannot be overwritten because the tag "
-            "is immutable."
+            f"The image tag '{tag}' already exists in the '{repository}' repository and cannot be overwritten because "
+            "the tag is immutable."
         )
 
 
@@ -77,7 +79,8 @@ def apply() -> None:
             )
         if digest and digest != _digest(image_manifest):
             raise ImageDigestDoesNotMatch()
-        former = [image for image in repository.images if image_tag in image.image_tags and image.image_manifest != image_manifest]
+        tagged = [image for image in repository.images if image_tag in image.image_tags]
+        former = [image for image in tagged if image.image_manifest != image_manifest]
         if former:
             try:
                 self._resolve_image_tag_mutability(repository, image_tag)
@@ -91,12 +94,15 @@ def apply() -> None:
     def batch_get_image(self, repository_name, registry_id=None, image_ids=None):
         repository = self._get_repository(repository_name, registry_id)
         if not image_ids:
-            raise InvalidParameterException("Invalid parameter at 'imageIds' failed to satisfy constraint: 'Member must not be null'")
+            raise InvalidParameterException(
+                "Invalid parameter at 'imageIds' failed to satisfy constraint: 'Member must not be null'"
+            )
         images, failures = [], []
         for wanted in image_ids:
             found = next((image for image in repository.images if _matches(image, wanted)), None)
             if found is None:
-                failures.append({"imageId": wanted, "failureCode": "ImageNotFound", "failureReason": "Requested image not found"})
+                reason = {"failureCode": "ImageNotFound", "failureReason": "Requested image not found"}
+                failures.append({"imageId": wanted, **reason})
                 continue
             answered = copy.copy(found)
             answered.image_tag = wanted.get("imageTag")
