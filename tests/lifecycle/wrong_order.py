@@ -14,7 +14,7 @@ gateway = ec2.describe_internet_gateways(Filters=ours)["InternetGateways"][0]["I
 address = ec2.describe_addresses(Filters=ours)["Addresses"][0]["AllocationId"]
 table = ec2.describe_route_tables(Filters=ours)["RouteTables"][0]["RouteTableId"]
 blue = elbv2.describe_target_groups(Names=["order-blue-{s}"])["TargetGroups"][0]["TargetGroupArn"]
-certificate = acm.list_certificates()["CertificateSummaryList"][0]["CertificateArn"]
+certificate = acm.list_certificates(Includes=EVERY_KEY)["CertificateSummaryList"][0]["CertificateArn"]
 acl = wafv2.list_web_acls(Scope="REGIONAL")["WebACLs"][0]
 addresses = wafv2.list_ip_sets(Scope="REGIONAL")["IPSets"][0]
 

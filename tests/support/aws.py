@@ -30,6 +30,9 @@ SERVICES = {
     "wafv2": "wafv2",
 }
 
+#: ListCertificates shows RSA certificates alone unless it is told which others.
+EVERY_KEY = {"keyTypes": ["RSA_2048", "EC_prime256v1"]}
+
 
 def inventory(aws):
     """Everything there is in the account, by kind, as sorted names or ids; tombstones and service-linked roles are not."""
@@ -53,7 +56,7 @@ def inventory(aws):
         "security group rules": [it["SecurityGroupRuleId"] for it in ec2.describe_security_group_rules()["SecurityGroupRules"]],
         "load balancers": [it["LoadBalancerArn"] for it in aws["elbv2"].describe_load_balancers()["LoadBalancers"]],
         "target groups": [it["TargetGroupArn"] for it in aws["elbv2"].describe_target_groups()["TargetGroups"]],
-        "certificates": [it["CertificateArn"] for it in aws["acm"].list_certificates()["CertificateSummaryList"]],
+        "certificates": [it["CertificateArn"] for it in aws["acm"].list_certificates(Includes=EVERY_KEY)["CertificateSummaryList"]],
         "web ACLs": [it["ARN"] for it in waf.list_web_acls(Scope="REGIONAL")["WebACLs"]],
         "IP sets": [it["ARN"] for it in waf.list_ip_sets(Scope="REGIONAL")["IPSets"]],
         "DB clusters": [it["DBClusterIdentifier"] for it in rds.describe_db_clusters()["DBClusters"]],
@@ -112,6 +115,7 @@ def ask(names, code):
 def main():
     names = Names(json=json)
     names["inventory"] = lambda: inventory(names)
+    names["EVERY_KEY"] = EVERY_KEY
     for line in sys.stdin:
         try:
             answer = {"value": ask(names, json.loads(line)["code"])}

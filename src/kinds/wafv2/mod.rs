@@ -24,7 +24,8 @@ id_types! {
 }
 
 const SCOPE: WafScope = WafScope::Regional;
-const GONE: &[&str] = &["WAFNonexistentItemException"];
+const NONEXISTENT: &str = "WAFNonexistentItemException";
+const GONE: &[&str] = &[NONEXISTENT];
 const UNAVAILABLE: &str = "WAFUnavailableEntityException";
 
 /// The "not yet" answers for IP sets and web ACLs, all for 5 minutes (field guide, section 5).
@@ -36,6 +37,8 @@ const REFUSALS: &[Refusal] = &[
     Refusal::create("WAFTagOperationException", 300),
     Refusal::create("WAFTagOperationInternalErrorException", 300),
     Refusal::update(UNAVAILABLE, 300),
+    // It was seen a moment ago.
+    Refusal::update(NONEXISTENT, 60),
     Refusal::update("WAFOptimisticLockException", 300),
     Refusal::update("WAFInternalErrorException", 300),
     Refusal::update("WAFTagOperationException", 300),
@@ -52,9 +55,11 @@ fn unless_empty(text: &str) -> Option<String> {
     (!text.is_empty()).then(|| text.to_owned())
 }
 
-/// What to say when the thing to update is gone.
+/// What to say when the thing to update is not there; WAF's own code, because one that is new may
+/// only be missed.
 fn gone(operation: &'static str, name: &str) -> Error {
     Error::new(operation, Class::NotFound, format!("`{name}` is gone"))
+        .with_code(NONEXISTENT)
         .with_advice("run the same command again; it makes a new one")
 }
 
