@@ -37,15 +37,19 @@ class ScalingTest(FrozenTest):
             memory="512",
             containerDefinitions=[container],
         )
-        ecs.create_service(
+        cls.network = network
+        cls.make_service("s")
+
+    @classmethod
+    def make_service(cls, name):
+        network = {"subnets": cls.network["subnets"], "securityGroups": [cls.network["group"]]}
+        cls.client("ecs").create_service(
             cluster="c",
-            serviceName="s",
+            serviceName=name,
             taskDefinition="t",
             desiredCount=1,
             launchType="FARGATE",
-            networkConfiguration={
-                "awsvpcConfiguration": {"subnets": network["subnets"], "securityGroups": [network["group"]]}
-            },
+            networkConfiguration={"awsvpcConfiguration": network},
         )
 
     def register(self, **fields):
@@ -95,6 +99,13 @@ class LagTest(ScalingTest):
         self.assertEqual({}, self.scaling.list_tags_for_resource(ResourceARN=arn)["Tags"])
         self.scaling.deregister_scalable_target(**TARGET)
         self.assertEqual([], self.targets())
+
+        self.make_service("fresh")
+        fresh = {**TARGET, "ResourceId": "service/c/fresh", "MinCapacity": 1, "MaxCapacity": 2}
+        error = self.assert_refused("ValidationException", self.scaling.register_scalable_target, **fresh)
+        self.assertIn("ECS service doesn't exist", str(error))
+        self.advance(10)
+        self.scaling.register_scalable_target(**fresh)
 
 
 if __name__ == "__main__":
