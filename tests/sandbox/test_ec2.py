@@ -77,6 +77,7 @@ class Ec2Test(SandboxTest):
         for filters in ({"nat_gateway_id": nat}, {"subnet_id": self.subnet}, {"vpc_id": self.vpc}, {"tag:Name": "x"}, {"state": ["pending", "available"]}):
             found = self.by("describe_nat_gateways", "NatGateways", **filters)
             self.assertEqual([(nat, "available")], [(item["NatGatewayId"], item["State"]) for item in found], filters)
+        self.assertEqual([], self.by("describe_nat_gateways", "NatGateways", **{"tag:Name": "y"}))
         mapping = found[0]["NatGatewayAddresses"][0]
         self.assertEqual((allocation, address["PublicIp"]), (mapping["AllocationId"], mapping["PublicIp"]))
         described = self.by("describe_addresses", "Addresses", allocation_id=allocation)[0]
@@ -160,6 +161,21 @@ class Ec2Test(SandboxTest):
         self.assertEqual([], self.by("describe_vpc_endpoints", "VpcEndpoints", vpc_endpoint_id=endpoint))
         self.assertEqual([[], [], []], [endpoint_routes(table) for table in tables])
         self.assert_refused("InvalidVpcEndpointId.NotFound", self.ec2.describe_vpc_endpoints, VpcEndpointIds=[endpoint])
+        refused = self.ec2.delete_vpc_endpoints(VpcEndpointIds=[endpoint])["Unsuccessful"]
+        self.assertEqual(
+            [(endpoint, "InvalidVpcEndpoint.NotFound")], [(item["ResourceId"], item["Error"]["Code"]) for item in refused]
+        )
+
+    def test_a_filter_asks_for_any_of_its_values(self):
+        subnets = [
+            self.ec2.create_subnet(VpcId=self.vpc, CidrBlock=f"10.0.{index}.0/24")["Subnet"]["SubnetId"] for index in (70, 71)
+        ]
+        table = self.ec2.create_route_table(VpcId=self.vpc)["RouteTable"]["RouteTableId"]
+        for subnet in subnets:
+            self.ec2.associate_route_table(RouteTableId=table, SubnetId=subnet)
+        wanted = {"association.subnet-id": [subnets[0], "subnet-0123456789abcdef0"]}
+        found = self.by("describe_route_tables", "RouteTables", **wanted)
+        self.assertEqual([table], [item["RouteTableId"] for item in found])
 
     def test_security_groups_and_rules(self):
         group = self.ec2.create_security_group(

@@ -105,6 +105,17 @@ class StatesTest(Ec2Frozen):
         self.ec2.detach_internet_gateway(InternetGatewayId=gateway, VpcId=vpc)
         self.assertEqual([], attachments())
 
+    def test_an_attachment_has_a_time_of_its_own(self):
+        vpc = self.make_vpc()
+        gateway = self.make_internet_gateway(vpc)
+        self.advance(1)
+        self.ec2.detach_internet_gateway(InternetGatewayId=gateway, VpcId=vpc)
+        self.ec2.attach_internet_gateway(InternetGatewayId=gateway, VpcId=vpc)
+        for state in ("attaching", "available"):
+            self.advance(1)
+            found = self.ec2.describe_internet_gateways(InternetGatewayIds=[gateway])["InternetGateways"]
+            self.assertEqual([{"State": state, "VpcId": vpc}], found[0]["Attachments"])
+
     def test_an_endpoint_comes_and_goes(self):
         vpc = self.make_vpc()
         table = self.make_table(vpc)
@@ -278,6 +289,10 @@ class NatGatewayTest(Ec2Frozen):
         self.assertEqual("blackhole", self.routes(table)["0.0.0.0/0"])
         other = {"RouteTableId": table, "DestinationCidrBlock": "9.0.0.0/8", "NatGatewayId": nat}
         self.assert_refused("InvalidNatGatewayID.NotFound", self.ec2.create_route, **other)
+        internet = {"DestinationCidrBlock": "9.0.0.0/8", "GatewayId": self.internet_gateway}
+        self.ec2.create_route(RouteTableId=table, **internet)
+        self.assert_refused("InvalidNatGatewayID.NotFound", self.ec2.replace_route, **other)
+        self.assertEqual("active", self.routes(table)["9.0.0.0/8"])
         self.advance(HOUR)
         self.assertEqual("blackhole", self.routes(table)["0.0.0.0/0"])
 
