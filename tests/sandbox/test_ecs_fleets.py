@@ -1,6 +1,7 @@
 """The tasks of services: started, spread, registered, replaced, and told of in events (field guide section 4)."""
 
 import unittest
+from urllib.request import Request, urlopen
 
 from ecs_support import CLUSTER, CONTAINER
 from support import FrozenTest
@@ -230,6 +231,16 @@ class FailureTest(FleetTest):
         self.world.make_role("absent")
         self.advance(START + 60)
         self.assertEqual(1, self.world.service("role")["runningCount"])
+
+
+class ResetTest(FleetTest):
+    def test_a_reset_account_has_no_tasks_to_replace(self):
+        self.service("forgotten", self.world.revision(":absent"), 1)
+        self.advance(START)
+        with urlopen(Request(f"{self.server.endpoint}/moto-api/reset", method="POST")):
+            pass
+        self.advance(600)
+        self.assertEqual([], self.ecs.list_clusters()["clusterArns"])
 
 
 class QuotaTest(FleetTest):

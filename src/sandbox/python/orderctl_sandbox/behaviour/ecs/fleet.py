@@ -113,6 +113,9 @@ class Fleet(Observer):
 
     def _reconcile(self) -> None:
         self._is_due = False
+        if self.service.cluster_name not in self.backend.clusters:
+            # The whole account was reset.
+            return
         staying = [task for task in self.tasks if task.desired_status == "RUNNING"]
         if len(staying) > self.wanted:
             for task in self._least_useful(staying)[: len(staying) - self.wanted]:
