@@ -240,6 +240,14 @@ class StagesTest(EcsTest):
         self.until_status("superseded", "SUCCESSFUL", serves)
         self.assertEqual(((100, 0), (100, 0)), self.splits(colours))
 
+    def test_tasks_that_are_wanted_later_come_in_both_colours(self):
+        colours = self.begin("unparked", {**BLUE_GREEN, "lifecycleHooks": [PAUSE]}, count=0)
+        self.assertEqual("POST_TEST_TRAFFIC_SHIFT", self.stage.deployment("unparked")["lifecycleStage"])
+        self.update("unparked", desiredCount=2)
+        self.until(lambda: self.stage.healthy(colours["blue"]) == 2 and self.stage.healthy(colours["green"]) == 2)
+        self.answer("unparked", "CONTINUE")
+        self.until_status("unparked", "SUCCESSFUL", self.old_serves(colours))
+
     def test_service_without_tasks_is_deployed_at_once(self):
         colours = self.stage.colours("parked")
         request = self.stage.request(

@@ -1,8 +1,10 @@
 """What ends a deployment of an ECS service before its time, and what is left of it."""
 
+import json
 import unittest
+from contextlib import contextmanager
 
-from ecs_support import CLUSTER, EcsTest
+from ecs_support import CLUSTER, TRUST, EcsTest
 
 PAUSE = {"targetType": "PAUSE", "lifecycleStages": ["POST_TEST_TRAFFIC_SHIFT"]}
 
@@ -115,6 +117,7 @@ class RollbackTest(EcsTest):
         deployment = self.stage.deployment("halted")
         self.assertEqual("STOPPED", deployment["status"])
         self.assertNotIn("rollback", deployment)
+        self.assertIn("Service deployment stopped because of alarms", deployment["statusReason"])
         self.advance(1200)
         self.assertEqual((100, 0), self.stage.split(colours["production"], colours))
         self.assertEqual("FAILED", self.stage.service("halted")["deployments"][0]["rolloutState"])
@@ -228,6 +231,38 @@ class RollbackTest(EcsTest):
         self.stage.elbv2.delete_rule(RuleArn=colours["production"])
         self.stop("vanished")
         self.assertIn("gone", self.until_status("vanished", "ROLLBACK_FAILED")["statusReason"])
+
+    def test_role_that_vanished_fails_the_shift(self):
+        colours = self.begin("powerless", lifecycleHooks=[PAUSE])
+        self.until_stage("powerless", "POST_TEST_TRAFFIC_SHIFT")
+        with self.without_role():
+            self.ecs.continue_service_deployment(
+                serviceDeploymentArn=self.stage.deployment("powerless")["serviceDeploymentArn"],
+                hookId=self.stage.deployment("powerless")["lifecycleHookDetails"][0]["hookId"],
+            )
+            deployment = self.until_status("powerless", "ROLLBACK_FAILED")
+        self.assertIn("missing permissions on ECS Infrastructure Role", deployment["rollback"]["reason"])
+        self.assertEqual((0, 100), self.stage.split(colours["production"], colours))
+
+    def test_service_without_its_role_drains_for_ever(self):
+        self.begin("stuck")
+        self.until_status("stuck", "SUCCESSFUL")
+        with self.without_role():
+            self.ecs.delete_service(cluster=CLUSTER, service="stuck", force=True)
+            self.advance(4 * 3600)
+            service = self.stage.service("stuck")
+            self.assertEqual(("DRAINING", 0), (service["status"], service["runningCount"]))
+            self.assertIn("failed to deregister targets", self.stage.events("stuck")[0])
+        self.assertEqual("INACTIVE", self.stage.service("stuck")["status"])
+
+    @contextmanager
+    def without_role(self):
+        """Takes the infrastructure role away for a while."""
+        self.stage.iam.delete_role(RoleName="ecs-lb")
+        try:
+            yield
+        finally:
+            self.stage.iam.create_role(RoleName="ecs-lb", AssumeRolePolicyDocument=json.dumps(TRUST))
 
     def test_deleted_service_ends_its_deployment(self):
         self.begin("deleted", lifecycleHooks=[PAUSE])

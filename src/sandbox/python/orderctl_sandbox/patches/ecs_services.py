@@ -102,7 +102,8 @@ def merge_deployment_configuration(current: dict | None, given: dict | None) -> 
 
     The steps of a strategy go with it.
     """
-    merged = {**_DEPLOYMENT_DEFAULTS, **(current or {}), **{name: value for name, value in (given or {}).items() if value is not None}}
+    given = {name: value for name, value in (given or {}).items() if value is not None}
+    merged = {**_DEPLOYMENT_DEFAULTS, **(current or {}), **given}
     merged["deploymentCircuitBreaker"] = {**_BREAKER_DEFAULTS, **merged.get("deploymentCircuitBreaker", {})}
     for block, (strategy, defaults) in _STEP_DEFAULTS.items():
         if merged["strategy"] == strategy:
@@ -118,7 +119,9 @@ def add_event(service: Service, message: str) -> None:
     del service.events[_EVENTS_KEPT:]
 
 
-def check(backend: EC2ContainerServiceBackend, service: Service | None, request: dict, definition: TaskDefinition | None) -> None:
+def check(
+    backend: EC2ContainerServiceBackend, service: Service | None, request: dict, definition: TaskDefinition | None
+) -> None:
     """Refuses a create (without ``service``) or an update. A seam: `behaviour.ecs.services` fills it."""
 
 

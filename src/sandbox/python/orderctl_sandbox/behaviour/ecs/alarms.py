@@ -49,7 +49,8 @@ class AlarmWatch:
         """How long a rolling deployment goes on watching when its tasks are in place: one evaluation of each alarm."""
         if self.status != "MONITORING":
             return 0.0
-        return float(max((int(alarm.period or 0) * int(alarm.evaluation_periods or 1) for alarm in self._existing()), default=0))
+        lengths = [int(alarm.period or 0) * int(alarm.evaluation_periods or 1) for alarm in self._existing()]
+        return float(max(lengths, default=0))
 
     def noticed(self, alarm: Alarm) -> None:
         """Takes note of an alarm that has gone into ALARM."""

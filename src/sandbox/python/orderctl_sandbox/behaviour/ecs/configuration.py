@@ -107,7 +107,8 @@ def check_load_balancers(
     if any(entry.get("loadBalancerName") for entry in balancers):
         if any(entry.get("targetGroupArn") for entry in balancers):
             raise InvalidParameterException(
-                "All loadBalancers must be strictly either ELBv1 (defining loadBalancerName) or ELBv2 (defining targetGroupArn)"
+                "All loadBalancers must be strictly either ELBv1 (defining loadBalancerName) or ELBv2 (defining "
+                "targetGroupArn)"
             )
         if any(entry.get("advancedConfiguration") for entry in balancers):
             raise InvalidParameterException("advancedConfiguration field is not allowed with ELBv1 loadBalancers")
@@ -191,7 +192,9 @@ def _check_advanced(
         if arn:
             _check_rule(elbv2, rules, field, arn)
     if production == test:
-        raise InvalidParameterException(f"The following rules cannot be used as both production and test listener rules: {test}")
+        raise InvalidParameterException(
+            f"The following rules cannot be used as both production and test listener rules: {test}"
+        )
     forwarded = traffic.groups_of(traffic.find_rule(rules, production))
     if not test and "/app/" in production and not {group, alternate} <= set(forwarded):
         raise InvalidParameterException(

@@ -24,7 +24,7 @@ from .stages import StagedDeployment
 _PAGE = 20
 _LARGEST_PAGE = 100
 _MOST_ARNS = 20
-_USER_STOPPED = "Service deployment rolled back because of a user request."
+_USER_STOPPED = "because of a user request."
 
 
 class ServiceDeploymentNotFound(ECSException):

@@ -38,7 +38,7 @@ class Pause:
 
 @dataclass
 class Until:
-    """Waits until the condition holds; after ``limit`` seconds, if there is such a limit, the deployment is rolled back."""
+    """Waits until the condition holds; after ``limit`` seconds, if there is a limit, the deployment is rolled back."""
 
     condition: Callable[[], bool]
     limit: float | None = None
@@ -58,8 +58,8 @@ class ServiceDeployment:
         self.superseded = superseded
         #: The last revision that was deployed successfully, which a rollback brings back.
         self.candidate: Revision | None = life.current
-        prefix = self.service.cluster_arn.rpartition(":")[0]
-        self.arn = f"{prefix}:service-deployment/{self.service.cluster_name}/{self.service.name}/{secrets.token_urlsafe(16)[:21]}"
+        prefix, name = self.service.cluster_arn.rpartition(":")[0], f"{self.service.cluster_name}/{self.service.name}"
+        self.arn = f"{prefix}:service-deployment/{name}/{secrets.token_urlsafe(16)[:21]}"
         self.configuration: dict = copy.deepcopy(self.service.deployment_configuration)
         self.status = "PENDING"
         self.status_reason: str | None = None
@@ -94,7 +94,7 @@ class ServiceDeployment:
         self._set_status("IN_PROGRESS")
         self.started_at = utcnow()
         self._longest = CLOCK.deadline(
-            DEPLOYMENT_LONGEST, lambda: self.roll_back("Service deployment rolled back because it took longer than 30 days.")
+            DEPLOYMENT_LONGEST, lambda: self.roll_back("because it took longer than 30 days.")
         )
         in_alarm = self.alarms.start()
         if in_alarm:
@@ -147,7 +147,7 @@ class ServiceDeployment:
         self.life.refresh()
 
     def _take_too_long(self) -> None:
-        self.roll_back(f"Service deployment rolled back because {self.lifecycle_stage} took longer than 24 hours.")
+        self.roll_back(f"because {self.lifecycle_stage} took longer than 24 hours.")
 
     def progress(self) -> None:
         """Goes on if what it waits for has come; called whenever the tasks of the service have changed."""
@@ -168,21 +168,24 @@ class ServiceDeployment:
         self.tell("deployment completed.")
         self._finish("SUCCESSFUL", None)
 
-    def fail(self, reason: str, rolls_back: bool) -> None:
+    def fail(self, cause: str, rolls_back: bool) -> None:
         """Ends it for a failure that was detected: by a rollback, or where it stands."""
         if rolls_back:
-            self.roll_back(reason)
+            self.roll_back(cause)
             return
+        reason = f"Service deployment stopped {cause}"
         self._halt()
+        self.drop_hooks()
         self.target.set_rollout("FAILED", reason)
         self.tell(f"deployment failed: {reason}")
         self.stopped_at = utcnow()
         self._finish("STOPPED", reason)
 
-    def roll_back(self, reason: str) -> None:
-        """Begins the rollback: the traffic goes back at once, the tasks follow."""
+    def roll_back(self, cause: str) -> None:
+        """Begins the rollback: the traffic goes back at once, the tasks follow. ``cause`` is "because …"."""
         if self.status not in ("PENDING", "IN_PROGRESS"):
             return
+        reason = f"Service deployment rolled back {cause}"
         self._halt()
         self.alarms.end()
         self.drop_hooks()
@@ -205,7 +208,9 @@ class ServiceDeployment:
             return
         add_event(self.service, f"rolling back to deployment {self.candidate.deployment_id}.")
         self.candidate.restore()
-        self.candidate.set_rollout("IN_PROGRESS", f"ECS deployment rolling back to deploymentId {self.candidate.deployment_id}.")
+        self.candidate.set_rollout(
+            "IN_PROGRESS", f"ECS deployment rolling back to deploymentId {self.candidate.deployment_id}."
+        )
         self.life.primary = self.candidate
         yield from self.walk_back()
         yield from self.pause(DEPLOYMENT_STAGE)
@@ -239,7 +244,7 @@ class ServiceDeployment:
 
     def _alarm(self) -> None:
         names = ", ".join(self.alarms.triggered)
-        self.fail(f"Service deployment rolled back because of alarms in ALARM state: {names}.", self.alarms.rolls_back)
+        self.fail(f"because of alarms in ALARM state: {names}.", self.alarms.rolls_back)
 
     def drop_hooks(self) -> None:
         """Waits for no hook any more."""

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from ...consistency import from_inside
 from ..iam import role_is_usable
 from . import traffic
 from .revisions import Revision
@@ -25,10 +26,21 @@ class GroupPair:
         """The group that has the production traffic."""
         return next(iter(traffic.serving_groups(traffic.find_rule(rules, self.production_rule))), None)
 
+    def role_problem(self, account: str) -> str | None:
+        """What is wrong with the infrastructure role, without which ECS can touch neither rules nor targets."""
+        with from_inside():
+            if role_is_usable(account, self.role):
+                return None
+        return (
+            "ECS was unable to manage the ELB resources due to missing permissions on ECS Infrastructure Role "
+            f"'{self.role}'."
+        )
+
     def problem(self, rules: list[Any], account: str) -> str | None:
         """Why ECS cannot shift traffic here, in the words of the Developer Guide's troubleshooting page."""
-        if not role_is_usable(account, self.role):
-            return f"ECS was unable to manage the ELB resources due to missing permissions on ECS Infrastructure Role '{self.role}'."
+        problem = self.role_problem(account)
+        if problem:
+            return problem
         found = [traffic.find_rule(rules, arn) for arn in (self.production_rule, self.test_rule) if arn]
         if None in found:
             return "One or more rules not found"
@@ -36,8 +48,9 @@ class GroupPair:
         for arn in serving:
             if arn not in self.groups:
                 return (
-                    f"Production listener rule is forwarding traffic to unexpected target group {arn}. Expected traffic to be "
-                    f"forwarded to either targetGroupArn: {self.groups[0]} or alternateTargetGroupArn: {self.groups[1]}"
+                    f"Production listener rule is forwarding traffic to unexpected target group {arn}. Expected traffic "
+                    f"to be forwarded to either targetGroupArn: {self.groups[0]} or alternateTargetGroupArn: "
+                    f"{self.groups[1]}"
                 )
         if len(serving) > 1:
             return (

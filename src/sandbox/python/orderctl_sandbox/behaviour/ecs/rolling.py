@@ -118,7 +118,7 @@ class RollingDeployment(ServiceDeployment):
 
     def _trip(self) -> None:
         rolls_back = bool(self._breaker.get("rollback"))
-        self.fail("Service deployment rolled back because the circuit breaker threshold was exceeded.", rolls_back)
+        self.fail("because the circuit breaker threshold was exceeded.", rolls_back)
         self.target.set_rollout("FAILED", "ECS deployment circuit breaker: tasks failed to start.")
         # A failed deployment starts no more tasks.
         self.target.resize(self.target.healthy)

@@ -19,6 +19,7 @@ from ...patches.ecs_services import add_event, get, merge_deployment_configurati
 from ...patches.patching import replace, wrap
 from . import configuration
 from .deployments import ServiceDeployment
+from .groups import GroupPair, pairs_of
 from .revisions import Revision
 from .rolling import RollingDeployment
 from .stages import StagedDeployment
@@ -37,6 +38,8 @@ class ServiceLife:
         self.revisions: list[Revision] = []
         self.deployments: list[ServiceDeployment] = []
         self._is_steady = False
+        self._pairs_to_leave: list[GroupPair] = []
+        self._is_stuck = False
 
     @property
     def ongoing(self) -> ServiceDeployment | None:
@@ -74,7 +77,8 @@ class ServiceLife:
     def _has_failed_to_start(self) -> bool:
         # Only the circuit breaker keeps ECS from starting tasks.
         last = self.deployments[-1]
-        return isinstance(last, RollingDeployment) and last.circuit_breaker()["status"] == "TRIGGERED" and last.target is self.primary
+        is_tripped = isinstance(last, RollingDeployment) and last.circuit_breaker()["status"] == "TRIGGERED"
+        return is_tripped and last.target is self.primary
 
     def changed(self) -> None:
         """Takes note of a change of its tasks."""
@@ -82,7 +86,7 @@ class ServiceLife:
             if revision.running:
                 revision.resolve_images()
         if self.service.status == "DRAINING":
-            self._end_if_gone()
+            self.end_if_gone()
         elif self.ongoing is not None:
             self.ongoing.progress()
         self.refresh()
@@ -133,11 +137,23 @@ class ServiceLife:
             self.ongoing.abort("Service deployment stopped because the service was deleted.")
         for revision in self.revisions:
             revision.stop()
+        going = [revision for revision in self.revisions if not revision.is_gone]
+        self._pairs_to_leave = [pair for revision in going for pair in pairs_of(revision)]
         self.refresh()
-        CLOCK.after(0, self._end_if_gone)
+        CLOCK.after(0, self.end_if_gone)
 
-    def _end_if_gone(self) -> None:
+    def end_if_gone(self) -> None:
+        """Ends the draining when the last task is gone, unless ECS cannot take the targets out of their groups.
+
+        Field guide section 4, row "Trap": without its infrastructure role a service drains for ever.
+        """
         if self.service.status != "DRAINING" or not all(revision.is_gone for revision in self.revisions):
+            return
+        problem = next(filter(None, (pair.role_problem(self.backend.account_id) for pair in self._pairs_to_leave)), None)
+        if problem:
+            if not self._is_stuck:
+                add_event(self.service, f"failed to deregister targets: {problem}")
+            self._is_stuck = True
             return
         self.service.status = "INACTIVE"
         self.primary = self.current = None
@@ -257,5 +273,6 @@ def _apply_reads() -> None:
         failures += [{"arn": service.arn, "reason": "MISSING"} for service in services if service not in known]
         for service in known:
             if life_of(service) is not None:
+                service.life.end_if_gone()
                 service.life.refresh()
         return known, failures

@@ -26,6 +26,7 @@ class StagedDeployment(ServiceDeployment):
         self._hooks: list[HookRun] = []
         #: The revision that has the production traffic when it begins, if one has.
         self._source: Revision | None = None
+        self._has_scaled_up = False
         self._has_shifted = False
 
     # The stages.
@@ -38,10 +39,11 @@ class StagedDeployment(ServiceDeployment):
         self._source = self.candidate or next(iter(self.others), None)
         problem = self._resolve_groups()
         if problem:
-            self.roll_back(f"Service deployment rolled back because of invalid networking configuration. {problem}")
+            self.roll_back(f"because of invalid networking configuration. {problem}")
             return
         yield from self._stage("PRE_SCALE_UP")
         self._set_stage("SCALE_UP")
+        self._has_scaled_up = True
         self.target.resize(self.desired)
         yield Until(lambda: self.target.healthy >= self.desired, DEPLOYMENT_STAGE_LONGEST)
         yield from self._stage("POST_SCALE_UP")
@@ -132,7 +134,7 @@ class StagedDeployment(ServiceDeployment):
         if self.lifecycle_stage == "CLEAN_UP":
             followers = [self.target]
         else:
-            followers = [revision for revision in (*self.others, self.target) if revision.has_fleet]
+            followers = [*self.others, *([self.target] if self._has_scaled_up else [])]
         for revision in followers:
             revision.resize(self.desired)
         self.progress()
@@ -147,10 +149,7 @@ class StagedDeployment(ServiceDeployment):
     def _hook_changed(self, run: HookRun) -> None:
         if run.has_failed:
             why = "timed out" if run.status == "TIMED_OUT" else "was answered with ROLLBACK"
-            self.roll_back(
-                f"Service deployment rolled back because {run.stage} lifecycle hook(s) failed. "
-                f"Lifecycle hook {run.id} {why}."
-            )
+            self.roll_back(f"because {run.stage} lifecycle hook(s) failed. Lifecycle hook {run.id} {why}.")
         else:
             self.progress()
 
@@ -195,13 +194,22 @@ class StagedDeployment(ServiceDeployment):
 
     def _write(self, kind: str, percent: float) -> None:
         """Sends so much of the production or the test traffic to the target and the rest to the source."""
-        self._has_shifted = True
-        if not self._shift(kind, self.target, percent):
+        problem = self._role_problem()
+        if problem is None:
+            self._has_shifted = True
+            if not self._shift(kind, self.target, percent):
+                problem = "One or more rules not found"
+        if problem:
+            self.roll_back(f"because of invalid networking configuration. {problem}")
             return
         attribute = f"{kind}_weight"
         setattr(self.target, attribute, percent)
         if self._source is not None:
             setattr(self._source, attribute, 100.0 - percent)
+
+    def _role_problem(self) -> str | None:
+        account = self.life.backend.account_id
+        return next(filter(None, (pair.role_problem(account) for pair in pairs_of(self.target))), None)
 
     def _shift(self, kind: str, revision: Revision, percent: float) -> bool:
         """Writes the rules; says whether all of them and their groups are still there."""
@@ -232,4 +240,4 @@ class StagedDeployment(ServiceDeployment):
         """Gives the candidate the traffic again, where any was shifted away."""
         if not self._has_shifted or not pairs_of(self.target):
             return True
-        return self._give_all_to(self.candidate)
+        return self._role_problem() is None and self._give_all_to(self.candidate)
