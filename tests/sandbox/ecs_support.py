@@ -6,7 +6,10 @@ from support import FrozenTest, make_network
 
 CLUSTER = "order-api"
 CONTAINER = "order-api"
-TRUST = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": {"Service": "ecs.amazonaws.com"}, "Action": "sts:AssumeRole"}]}
+TRUST = {
+    "Version": "2012-10-17",
+    "Statement": [{"Effect": "Allow", "Principal": {"Service": "ecs.amazonaws.com"}, "Action": "sts:AssumeRole"}],
+}
 
 
 class EcsStage:
@@ -26,7 +29,8 @@ class EcsStage:
         self.iam.create_service_linked_role(AWSServiceName="ecs.amazonaws.com")
         self.ecs.create_cluster(clusterName=CLUSTER, capacityProviders=["FARGATE", "FARGATE_SPOT"])
         self.role = self.iam.create_role(RoleName="ecs-lb", AssumeRolePolicyDocument=json.dumps(TRUST))["Role"]["Arn"]
-        self.balancer = self.elbv2.create_load_balancer(Name="order-api", Subnets=self.network["subnets"])["LoadBalancers"][0]["LoadBalancerArn"]
+        balancer = self.elbv2.create_load_balancer(Name="order-api", Subnets=self.network["subnets"])["LoadBalancers"][0]
+        self.balancer = balancer["LoadBalancerArn"]
         self._ports = iter(range(8000, 9000))
 
     def task_definition(self, tag: str = "1", family: str = "order-api") -> str:

@@ -10,7 +10,7 @@ PAUSE = {"targetType": "PAUSE", "lifecycleStages": ["POST_TEST_TRAFFIC_SHIFT"]}
 
 class StagesTest(EcsTest):
     def begin(self, name, configuration, count=2):
-        """Creates a service that has green in production, then deploys the next revision, which goes into blue."""
+        """Creates a service, which has green in production if it has tasks, then deploys the next revision."""
         colours = self.stage.colours(name)
         self.create(
             name,
@@ -19,7 +19,8 @@ class StagesTest(EcsTest):
             loadBalancers=[self.stage.load_balancer(colours)],
             deploymentConfiguration={**configuration, "bakeTimeInMinutes": 0, "lifecycleHooks": []},
         )
-        self.assertEqual((0, 100), self.stage.split(colours["production"], colours))
+        if count:
+            self.assertEqual((0, 100), self.stage.split(colours["production"], colours))
         self.update(name, taskDefinition=self.stage.task_definition(), deploymentConfiguration=configuration)
         return colours
 
@@ -105,7 +106,8 @@ class StagesTest(EcsTest):
         self.assertEqual([("PRIMARY", "COMPLETED")], [(item["status"], item["rolloutState"]) for item in service["deployments"]])
         self.assertEqual(deployment["serviceDeploymentArn"], service["currentServiceDeployment"])
         self.assertEqual([deployment["targetServiceRevision"]["arn"]], [item["arn"] for item in service["currentServiceRevisions"]])
-        self.assertEqual(service["deployments"][0]["id"].removeprefix("ecs-svc/"), service["currentServiceRevisions"][0]["arn"].rpartition("/")[2])
+        number = service["deployments"][0]["id"].removeprefix("ecs-svc/")
+        self.assertEqual(number, service["currentServiceRevisions"][0]["arn"].rpartition("/")[2])
         events = self.stage.events("whole")
         completed = events.index(f"(deployment {service['deployments'][0]['id']}) deployment completed.")
         self.assertLess(events.index("has reached a steady state."), completed)
@@ -185,13 +187,13 @@ class StagesTest(EcsTest):
         self.assertEqual(24 * 3600, round((hook["expiresAt"] - deployment["startedAt"]).total_seconds(), -2))
         self.assertEqual(((0, 100), (100, 0)), self.splits(colours))
         arn = deployment["serviceDeploymentArn"]
-        self.assert_refused("InvalidParameterException", self.ecs.continue_service_deployment, serviceDeploymentArn=arn, hookId="no")
-        self.assert_refused(
-            "ServiceDeploymentNotFoundException", self.ecs.continue_service_deployment, serviceDeploymentArn=arn + "x", hookId=hook["hookId"]
-        )
+        go_on = self.ecs.continue_service_deployment
+        self.assert_refused("InvalidParameterException", go_on, serviceDeploymentArn=arn, hookId="no")
+        unknown = {"serviceDeploymentArn": arn + "x", "hookId": hook["hookId"]}
+        self.assert_refused("ServiceDeploymentNotFoundException", go_on, **unknown)
         self.answer("paused", None)
         self.assertEqual("SUCCEEDED", self.stage.deployment("paused")["lifecycleHookDetails"][0]["status"])
-        self.assert_refused("InvalidParameterException", self.ecs.continue_service_deployment, serviceDeploymentArn=arn, hookId=hook["hookId"])
+        self.assert_refused("InvalidParameterException", go_on, serviceDeploymentArn=arn, hookId=hook["hookId"])
         self.until_stage("paused", "PRODUCTION_TRAFFIC_SHIFT")
         self.assertEqual((100, 0), self.stage.split(colours["production"], colours))
 

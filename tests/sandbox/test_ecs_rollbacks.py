@@ -72,7 +72,9 @@ class RollbackTest(EcsTest):
         self.assertEqual(0.0, deployment["targetServiceRevision"]["requestedProductionTrafficWeight"])
         service = self.stage.service(name)
         self.assertEqual(self.old, service["taskDefinition"])
-        self.assertEqual([(self.old, "PRIMARY", "COMPLETED")], [(d["taskDefinition"], d["status"], d["rolloutState"]) for d in service["deployments"]])
+        self.assertEqual(1, len(service["deployments"]))
+        expected = {"taskDefinition": self.old, "status": "PRIMARY", "rolloutState": "COMPLETED"}
+        self.assert_echoes(expected, service["deployments"][0])
         self.assertEqual((2, 0), (service["runningCount"], self.stage.healthy(colours["blue"])))
         self.assertTrue(any("deployment failed" in event for event in self.stage.events(name)))
         return deployment

@@ -129,7 +129,8 @@ class RollingTest(EcsTest):
         ):
             breaker = {**BREAKER["deploymentCircuitBreaker"], **({"thresholdConfiguration": configured} if configured else {})}
             name = f"threshold-{count}-{expected}"
-            request = self.stage.request(name, self.stage.task_definition(), count, deploymentConfiguration={"deploymentCircuitBreaker": breaker})
+            configuration = {"deploymentCircuitBreaker": breaker}
+            request = self.stage.request(name, self.stage.task_definition(), count, deploymentConfiguration=configuration)
             self.ecs.create_service(**request)
             self.assertEqual(expected, self.stage.deployment(name)["deploymentCircuitBreaker"]["threshold"])
             self.ecs.delete_service(cluster="order-api", service=name, force=True)

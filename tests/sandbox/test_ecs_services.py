@@ -44,7 +44,8 @@ class RefusalTest(EcsTest):
         self.assert_create_refused("did not have a container port 81", self.request(loadBalancers=[{**entry, "containerPort": 81}]))
         instances = self.stage.target_group("instances", TargetType="instance")
         self.stage.rule((instances, 1))
-        self.assert_create_refused("incompatible with the awsvpc network mode", self.request(loadBalancers=[{**entry, "targetGroupArn": instances}]))
+        request = self.request(loadBalancers=[{**entry, "targetGroupArn": instances}])
+        self.assert_create_refused("incompatible with the awsvpc network mode", request)
         self.stage.elbv2.delete_rule(RuleArn=rule)
         self.assert_create_refused(NO_BALANCER, self.request(loadBalancers=[entry]))
 
@@ -151,7 +152,8 @@ class LifeTest(EcsTest):
     def test_steps_of_another_strategy_are_dropped(self):
         colours = self.stage.colours("steps")
         canary = {"strategy": "CANARY", "canaryConfiguration": {"canaryPercent": 20.0}}
-        self.create("steps", self.stage.task_definition(), 0, loadBalancers=[self.stage.load_balancer(colours)], deploymentConfiguration=canary)
+        balancers = [self.stage.load_balancer(colours)]
+        self.create("steps", self.stage.task_definition(), 0, loadBalancers=balancers, deploymentConfiguration=canary)
         configuration = self.update("steps", deploymentConfiguration={"strategy": "LINEAR"})["deploymentConfiguration"]
         self.assertNotIn("canaryConfiguration", configuration)
         self.assertEqual({"stepPercent": 10.0, "stepBakeTimeInMinutes": 6}, configuration["linearConfiguration"])
@@ -217,9 +219,8 @@ class LifeTest(EcsTest):
         created = [item["createdAt"] for item in everything]
         self.assertEqual(sorted(created, reverse=True), created)
         self.assert_echoes({"status": "SUCCESSFUL", "clusterArn": self.stage.service("listed")["clusterArn"]}, everything[0])
-        service, cluster = "listed", CLUSTER
-        for kind, arn in (("service-deployment", everything[0]["serviceDeploymentArn"]), ("service-revision", everything[0]["targetServiceRevisionArn"])):
-            self.assertTrue(arn.startswith(f"arn:aws:ecs:us-east-1:123456789012:{kind}/{cluster}/{service}/"), arn)
+        for field, kind in (("serviceDeploymentArn", "service-deployment"), ("targetServiceRevisionArn", "service-revision")):
+            self.assertIn(f"arn:aws:ecs:us-east-1:123456789012:{kind}/{CLUSTER}/listed/", everything[0][field])
         first = self.ecs.list_service_deployments(**arguments, maxResults=3)
         second = self.ecs.list_service_deployments(**arguments, maxResults=3, nextToken=first["nextToken"])
         self.assertEqual(everything, first["serviceDeployments"] + second["serviceDeployments"])

@@ -165,7 +165,7 @@ def _check_group(elbv2: Any, rules: list[Any], arn: str | None, definition: Task
     if group is None:
         raise InvalidParameterException(f"The target group {arn} does not exist.")
     # A group on a rule that ECS does not see yet hangs on nothing as far as it knows.
-    if consistency.misses(arn) or not traffic.has_load_balancer(rules, arn):
+    if not traffic.has_load_balancer(rules, arn):
         raise InvalidParameterException(
             f"The target group with targetGroupArn {arn} does not have an associated load balancer."
         )
