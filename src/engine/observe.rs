@@ -36,6 +36,8 @@ pub(super) struct Look {
 }
 
 impl Look {
+    /// Looks. What one of the reads this takes does not find is not there: right after a create, a
+    /// first read may find it and a second, for its tags, still miss it.
     pub(super) async fn run(&self, kinds: &Kinds) -> Result<Option<AnyLive>> {
         let kind = kinds
             .get(self.kind)
@@ -44,7 +46,10 @@ impl Look {
             .last
             .as_ref()
             .map(|(outputs, spec)| LastJson { outputs, spec });
-        kind.observe(&self.scope, &self.want, last).await
+        match kind.observe(&self.scope, &self.want, last).await {
+            Err(error) if error.class() == Class::NotFound => Ok(None),
+            found => found,
+        }
     }
 }
 

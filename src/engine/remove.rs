@@ -15,8 +15,9 @@ use super::wait::{Outcome, Pace, persist};
 use crate::resource::{AnyLive, Class, Condition, Error, Replacement, Result, Scope, Verb};
 use crate::state::{Intent, IntentAction, Record};
 
-/// How long a delete that AWS accepted may go unseen before it is sent again.
-const REPEAT: Duration = Duration::from_secs(30);
+/// How long a delete that AWS accepted may go unseen before it is sent again: reads may lag, and log
+/// groups come back.
+const REPEAT: Duration = Duration::from_secs(10);
 
 pub(super) async fn remove(run: &Run, planned: &PlannedNode) -> Result<(), StepEnd> {
     let address = &planned.address;
@@ -168,11 +169,10 @@ impl Instance<'_> {
         let mut pace = Pace::new();
         let mut sent: Option<Instant> = None;
         loop {
-            let live = match self.observe(&scope).await {
-                Ok(live) => live,
-                Err(error) if error.class() == Class::NotFound => None,
-                Err(error) => return Err(StepEnd::Failed(Left::Recorded, error)),
-            };
+            let live = self
+                .observe(&scope)
+                .await
+                .map_err(|error| StepEnd::Failed(Left::Recorded, error))?;
             let Some(live) = live else {
                 if sent.is_some() || !self.may_still_show(begun) {
                     return Ok(());

@@ -6,14 +6,25 @@ live = ecs.describe_task_definition(taskDefinition=name, include=["TAGS"])
 definition = {key: live["taskDefinition"][key] for key in keys if key in live["taskDefinition"]}
 definition["containerDefinitions"][0]["image"] += "-2"
 revision = ecs.register_task_definition(tags=live["tags"], **definition)["taskDefinition"]["taskDefinitionArn"]
-ecs.update_service(cluster=name, service=name, taskDefinition=revision, desiredCount=5)
-balancer = elbv2.describe_load_balancers(Names=[name])["LoadBalancers"][0]["LoadBalancerArn"]
-listener = next(it for it in elbv2.describe_listeners(LoadBalancerArn=balancer)["Listeners"] if it["Port"] == 443)
-rule = next(it for it in elbv2.describe_rules(ListenerArn=listener["ListenerArn"])["Rules"] if not it["IsDefault"])
+ecr.put_image(repositoryName=name, imageTag="latest-2", imageManifest=json.dumps({"schemaVersion": 2, "layers": ["another"]}))
+started = ecs.update_service(cluster=name, service=name, taskDefinition=revision, desiredCount=5)["service"]["currentServiceDeployment"]
+
+
+def has_ended():
+    deployment = ecs.describe_service_deployments(serviceDeploymentArns=[started])["serviceDeployments"][0]
+    return deployment["status"] not in ("PENDING", "IN_PROGRESS")
+
+
+wait_until(has_ended, "the release to end")
 groups = {it["TargetGroupName"]: it["TargetGroupArn"] for it in elbv2.describe_target_groups()["TargetGroups"]}
-weights = [{"TargetGroupArn": groups["order-blue-dev"], "Weight": 0}, {"TargetGroupArn": groups["order-green-dev"], "Weight": 100}]
-elbv2.modify_rule(RuleArn=rule["RuleArn"], Actions=[{"Type": "forward", "ForwardConfig": {"TargetGroups": weights}}])
-elbv2.register_targets(TargetGroupArn=groups["order-green-dev"], Targets=[{"Id": "10.0.16.9", "Port": 8080}])
+
+
+def is_behind_green():
+    found = elbv2.describe_target_health(TargetGroupArn=groups["order-green-dev"])["TargetHealthDescriptions"]
+    return [it["TargetHealth"]["State"] for it in found] == ["healthy"] * 5
+
+
+wait_until(is_behind_green, "five healthy targets in green")
 vpc = ec2.describe_vpcs(Filters=[{"Name": "tag:orderctl:stack", "Values": ["dev"]}])["Vpcs"][0]["VpcId"]
 ec2.create_tags(Resources=[vpc], Tags=[{"Key": "foreign", "Value": "kept"}])
 group = logs.describe_log_groups(logGroupNamePrefix=f"/ecs/{name}")["logGroups"][0]["arn"].removesuffix(":*")

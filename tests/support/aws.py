@@ -6,6 +6,7 @@
 
 import json
 import sys
+import time
 import traceback
 
 import boto3
@@ -92,6 +93,15 @@ def inventory(aws):
     return {kind: sorted(names) for kind, names in found.items()}
 
 
+def wait_until(condition, what):
+    """Returns once the condition holds; gives up after two minutes."""
+    deadline = time.monotonic() + 120
+    while not condition():
+        if time.monotonic() > deadline:
+            raise TimeoutError(what)
+        time.sleep(0.1)
+
+
 class Names(dict):
     """The names a question may use; a client is made at its first use."""
 
@@ -107,6 +117,10 @@ def ask(names, code):
         question = compile(code, "question", "eval")
     except SyntaxError:
         names.pop("answer", None)
+        for service in SERVICES:
+            # The globals of a function are looked up past `__missing__`.
+            if service in code:
+                names[service]
         exec(compile(code, "question", "exec"), names)  # noqa: S102
         return names.get("answer")
     return eval(question, names)  # noqa: S307
@@ -116,6 +130,7 @@ def main():
     names = Names(json=json)
     names["inventory"] = lambda: inventory(names)
     names["EVERY_KEY"] = EVERY_KEY
+    names["wait_until"] = wait_until
     for line in sys.stdin:
         try:
             answer = {"value": ask(names, json.loads(line)["code"])}

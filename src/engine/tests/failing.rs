@@ -52,6 +52,17 @@ async fn a_failure_skips_what_needs_it_and_nothing_else() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_a_read_calls_missing_right_after_its_create_is_waited_for() {
+    let world = World::new();
+    let declaration = chain_and_branch();
+    // The look before the create, and three after it.
+    world.cloud.faults(&[Read], "first", 4, Refuse("NotFound"));
+    world.up_well(&declaration).await;
+    assert_eq!(world.calls(Create, "first").len(), 1);
+    world.assert_consistent();
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_not_yet_is_tried_again_and_only_as_long_as_the_kind_says() {
     for (times, fails) in [(5, false), (1_000_000, true)] {
         let world = World::new();

@@ -78,6 +78,7 @@ impl Power {
 pub(super) fn refusal(code: &str) -> Error {
     let class = match code {
         "AlreadyExists" => Class::AlreadyExists,
+        "NotFound" => Class::NotFound,
         _ => Class::Refused,
     };
     Error::new("fake:Call", class, format!("the cloud says {code}")).with_code(code)

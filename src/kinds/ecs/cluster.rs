@@ -79,6 +79,8 @@ impl Resource for Cluster {
     const REFUSALS: &'static [Refusal] = &[
         Refusal::create("InvalidParameterException", 120)
             .saying("Unable to assume the service linked role"),
+        // One of this name is still going.
+        Refusal::create("ClientException", 600).saying("Cluster was not ACTIVE"),
         Refusal::update("ResourceInUseException", 600),
         Refusal::update("UpdateInProgressException", 600),
         Refusal::update("ClientException", 600).saying("Cluster was not ACTIVE"),

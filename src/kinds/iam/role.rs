@@ -174,13 +174,15 @@ impl Resource for Role {
         Ok(())
     }
 
+    /// Lists the policies anew: a look at a role made moments ago may have missed some, and IAM deletes
+    /// no role that has any (`DeleteConflict`).
     async fn delete(aws: &Aws, _scope: &Scope, live: &Live<Self>) -> Result<()> {
         let name = &live.outputs.name;
-        for arn in &live.spec.managed_policies {
-            detach(aws, name, arn).await?;
+        for arn in managed_policies(aws, name).await?.unwrap_or_default() {
+            detach(aws, name, &arn).await?;
         }
-        for policy in live.spec.inline_policies.keys() {
-            delete_inline(aws, name, policy).await?;
+        for policy in inline_policy_names(aws, name).await?.unwrap_or_default() {
+            delete_inline(aws, name, &policy).await?;
         }
         aws.iam
             .delete_role()
@@ -224,23 +226,25 @@ async fn managed_policies(aws: &Aws, name: &str) -> Result<Option<BTreeSet<Strin
     Ok(attached.map(arns))
 }
 
-async fn inline_policies(
-    aws: &Aws,
-    name: &str,
-    want: &BTreeMap<String, Document>,
-) -> Result<Option<BTreeMap<String, Document>>> {
-    let names = aws
-        .iam
+async fn inline_policy_names(aws: &Aws, name: &str) -> Result<Option<Vec<String>>> {
+    aws.iam
         .list_role_policies()
         .role_name(name)
         .into_paginator()
         .items()
         .send()
-        .collect::<std::result::Result<Vec<String>, _>>()
+        .collect::<std::result::Result<_, _>>()
         .await
         .of("iam:ListRolePolicies")
-        .gone_is_none(GONE)?;
-    let Some(names) = names else {
+        .gone_is_none(GONE)
+}
+
+async fn inline_policies(
+    aws: &Aws,
+    name: &str,
+    want: &BTreeMap<String, Document>,
+) -> Result<Option<BTreeMap<String, Document>>> {
+    let Some(names) = inline_policy_names(aws, name).await? else {
         return Ok(None);
     };
     let mut found = BTreeMap::new();
@@ -480,7 +484,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn delete_takes_the_policies_off_first_and_minds_none_that_is_gone() {
+    async fn delete_takes_off_the_policies_there_are_and_minds_none_that_is_gone() {
         let detach = mock!(Client::detach_role_policy)
             .match_requests(|r| r.policy_arn() == Some(MANAGED))
             .then_output(|| DetachRolePolicyOutput::builder().build());
@@ -489,8 +493,14 @@ mod tests {
             DeleteRolePolicyError::generic(gone.build())
         });
         let delete = mock!(Client::delete_role).then_output(|| DeleteRoleOutput::builder().build());
-        let aws = mocked_in(RuleMode::Sequential, &[&detach, &inline, &delete]);
-        Role::delete(&aws, &scope("task-role"), &live().await)
+        let lists = in_iam();
+        let order = [&lists[1], &detach, &lists[2], &inline, &delete];
+        let aws = mocked_in(RuleMode::Sequential, &order);
+        let mut live = live().await;
+        // What an earlier look missed goes too.
+        live.spec.managed_policies.clear();
+        live.spec.inline_policies.clear();
+        Role::delete(&aws, &scope("task-role"), &live)
             .await
             .unwrap();
         assert_eq!(delete.num_calls(), 1);

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{GONE, TopicArn};
 use crate::aws::{Answer, Aws, GoneIsNone};
 use crate::resource::{
-    Condition, Identity, Last, Live, Resolved, Resource, Result, Scope, Stage, outputs,
+    Condition, Identity, Last, Live, Refusal, Resolved, Resource, Result, Scope, Stage, outputs,
 };
 
 /// An `AWS::SNS::Subscription`.
@@ -51,6 +51,11 @@ impl Resource for Subscription {
     const REPLACE_ON: &'static [&'static str] = &["topic", "protocol", "endpoint"];
     // An unconfirmed one stays listed until SNS drops it or the topic goes.
     const DELETE_IS_FINAL: bool = true;
+    // A topic made moments ago may be missed.
+    const REFUSALS: &'static [Refusal] = &[
+        Refusal::create("NotFound", 120),
+        Refusal::update("NotFound", 120),
+    ];
     type Api = Aws;
     type Spec<S: Stage> = SubscriptionSpec<S>;
     type Outputs = SubscriptionOutputs;

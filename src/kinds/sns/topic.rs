@@ -42,6 +42,9 @@ impl Resource for Topic {
     const REFUSALS: &'static [Refusal] = &[
         Refusal::create("StaleTag", 120),
         Refusal::create("ConcurrentAccess", 60),
+        // A topic made moments ago may be missed.
+        Refusal::update("NotFound", 120),
+        Refusal::update("ResourceNotFound", 120),
         Refusal::update("StaleTag", 120),
         Refusal::update("ConcurrentAccess", 60),
         Refusal::delete("StaleTag", 120),

@@ -1,7 +1,8 @@
 """Blue/green, canary and linear deployments: the stages in which traffic moves from one target group to the other.
 
 Field guide section 4 "Native blue/green", rows "Stages", "Limits", "Rollback window", "No circuit breaker to count on". The
-new tasks go into the group that does not serve: after the very first deployment that is the alternate one.
+new tasks go into the group that does not serve: after the very first deployment that is the alternate one, unless the
+service has no tasks yet.
 """
 
 from collections.abc import Callable, Iterator
@@ -183,7 +184,9 @@ class StagedDeployment(ServiceDeployment):
         taken = {group["targetGroupArn"] for group in self._source.target_groups} if self._source else set()
         for pair, group in zip(pairs, self.target.target_groups):
             serving = next((arn for arn in pair.groups if arn in taken), None) or pair.serving(rules)
-            group["targetGroupArn"] = pair.other_than(serving) if serving else pair.groups[0]
+            # Where nothing runs and nothing is to run, the traffic stays where it is.
+            stays = not serving or (self._source is None and not self.desired)
+            group["targetGroupArn"] = (serving or pair.groups[0]) if stays else pair.other_than(serving)
         if pairs:
             self.target.production_weight = self.target.test_weight = 0.0
             if self._source is not None:
