@@ -1,10 +1,18 @@
-"""Response transformers per request.
+"""Response transformers per request, and lookups that are the same for every request.
 
 Gap (moto 5.2.5): ``include=TAGS`` is remembered on the response *class*, so two requests at once, one with and one
 without it, get each other's answer.
 Restores: every request has its own.
+
+Gap (moto 5.2.5): each call reads the folders of moto's package twice and inspects all methods of its response class,
+which is a third of what an answer costs.
+Restores: both are looked up once, as neither changes while the process runs.
 """
 
+import functools
+
+from moto import backends
+from moto.core import responses
 from moto.core.responses import BaseResponse
 from moto.core.serialize import never_return
 
@@ -12,8 +20,12 @@ from .patching import replace
 
 
 def apply() -> None:
-    """Makes ``_include_in_response`` and ``_exclude_from_response`` write to the instance."""
+    """Gives each request its own transformers, and looks up only once what stays the same."""
+    _apply_transformers()
+    _apply_lookups()
 
+
+def _apply_transformers() -> None:
     def own(self) -> dict:
         if "RESPONSE_KEY_PATH_TO_TRANSFORMER" not in self.__dict__:
             self.RESPONSE_KEY_PATH_TO_TRANSFORMER = dict(type(self).RESPONSE_KEY_PATH_TO_TRANSFORMER)
@@ -26,3 +38,10 @@ def apply() -> None:
     @replace(BaseResponse)
     def _exclude_from_response(self, response_key_path: str) -> None:
         own(self)[response_key_path] = never_return
+
+
+def _apply_lookups() -> None:
+    modules = tuple(backends.list_of_moto_modules())
+    replace(backends, "list_of_moto_modules")(lambda: modules)
+    # The name by which calls are dispatched; by then all modules have added their methods to the classes.
+    replace(responses, "method_names_from_class")(functools.cache(responses.method_names_from_class))

@@ -48,7 +48,8 @@ def _ec2(account: str, region: str) -> Iterator[TaggedResource]:
             found.append(("security-group", group))
             found += [("security-group-rule", rule) for rule in [*group.ingress_rules, *group.egress_rules]]
     for kind, item in found:
-        tags = {tag["key"]: tag["value"] for tag in item.get_tags()}
+        # Not by the item's own method, which goes through the tags of everything.
+        tags = dict(backend.tags.get(item.id, {}))
         yield TaggedResource(f"arn:aws:ec2:{region}:{account}:{kind}/{item.id}", tags, f"ec2:{kind}")
 
 
