@@ -172,6 +172,41 @@ class RollbackTest(EcsTest):
         self.stop("midway")
         self.assert_rolled_back("midway", colours, "user request")
 
+    def test_stop_before_the_superseded_deployment_has_given_its_traffic_back(self):
+        colours = self.begin("hasty")
+        self.until_stage("hasty", "BAKE_TIME")
+        self.update("hasty", taskDefinition=self.stage.task_definition())
+        self.until_stage("hasty", "RECONCILE_SERVICE")
+        self.assertEqual((100, 0), self.stage.split(colours["production"], colours))
+        self.stop("hasty")
+        for rule in ("production", "test"):
+            self.assertEqual((0, 100), self.stage.split(colours[rule], colours))
+        self.until_status("hasty", "ROLLBACK_SUCCESSFUL")
+        self.assertEqual((0, 2), (self.stage.healthy(colours["blue"]), self.stage.healthy(colours["green"])))
+        self.assertEqual(self.old, self.stage.service("hasty")["taskDefinition"])
+
+    def test_what_is_rolled_back_follows_the_desired_count_no_more(self):
+        colours = self.begin("shrunk")
+        self.until_stage("shrunk", "BAKE_TIME")
+        self.stop("shrunk")
+        self.assertIn("stoppedAt", self.stage.deployment("shrunk"))
+        self.until_status("shrunk", "ROLLBACK_IN_PROGRESS")
+        self.update("shrunk", desiredCount=1)
+        self.until_status("shrunk", "ROLLBACK_SUCCESSFUL")
+        self.until(lambda: self.stage.service("shrunk")["runningCount"] == 1)
+        self.assertEqual((0, 1), (self.stage.healthy(colours["blue"]), self.stage.healthy(colours["green"])))
+
+    def test_new_deployment_in_the_middle_of_a_rollback(self):
+        self.begin("retried")
+        self.until_stage("retried", "BAKE_TIME")
+        self.stop("retried")
+        self.until_status("retried", "ROLLBACK_IN_PROGRESS")
+        self.update("retried", taskDefinition=self.stage.task_definition())
+        self.assertEqual("STOPPED", self.stage.deployment("retried", 1)["status"])
+        states = {item["taskDefinition"]: item["rolloutState"] for item in self.stage.service("retried")["deployments"]}
+        self.assertEqual("COMPLETED", states[self.old])
+        self.until_status("retried", "SUCCESSFUL")
+
     def test_abort_leaves_everything_where_it_is(self):
         step = {"linearConfiguration": {"stepPercent": 25.0, "stepBakeTimeInMinutes": 5}}
         colours = self.begin("aborted", strategy="LINEAR", **step)

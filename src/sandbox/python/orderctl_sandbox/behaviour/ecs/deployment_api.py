@@ -11,6 +11,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 from moto.core.responses import ActionResult
+from moto.core.utils import utcnow
 from moto.ecs.exceptions import ECSException, InvalidParameterException
 from moto.ecs.models import EC2ContainerServiceBackend
 from moto.ecs.responses import EC2ContainerServiceResponse
@@ -147,6 +148,7 @@ def _apply_writes() -> None:
             raise Conflict(deployment)
         if deployment.status in ("PENDING", "IN_PROGRESS"):
             if stop_type == "ROLLBACK":
+                deployment.stopped_at = utcnow()
                 deployment.roll_back(_USER_STOPPED)
             else:
                 deployment.abort("Service deployment stopped because of a user request.")

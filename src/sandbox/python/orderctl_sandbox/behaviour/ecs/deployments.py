@@ -214,14 +214,20 @@ class ServiceDeployment:
         self.life.primary = self.candidate
         yield from self.walk_back()
         yield from self.pause(DEPLOYMENT_STAGE)
-        self.candidate.set_rollout("COMPLETED", f"ECS deployment {self.candidate.deployment_id} completed.")
+        self._settle_candidate()
         if is_restored:
             self._finish("ROLLBACK_SUCCESSFUL", self.status_reason)
         else:
             self._finish("ROLLBACK_FAILED", "The listener rules or target groups of the service are gone.")
 
+    def _settle_candidate(self) -> None:
+        """The rollback moves the candidate no more, whose own deployment was completed long ago."""
+        self.candidate.set_rollout("COMPLETED", f"ECS deployment {self.candidate.deployment_id} completed.")
+
     def abort(self, reason: str) -> None:
         """Ends it where it stands; its tasks and the traffic stay as they are."""
+        if self.status == "ROLLBACK_IN_PROGRESS":
+            self._settle_candidate()
         self._halt()
         self.drop_hooks()
         self.stopped_at = utcnow()

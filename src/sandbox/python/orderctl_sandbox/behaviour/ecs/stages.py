@@ -131,8 +131,10 @@ class StagedDeployment(ServiceDeployment):
         yield Until(lambda: self.candidate.healthy >= self.desired and all(revision.is_gone for revision in going))
 
     def resize(self) -> None:
-        """Both revisions have all tasks, so both follow."""
-        if self.lifecycle_stage == "CLEAN_UP":
+        """Both revisions have all tasks, so both follow; of one that is being stopped no task is wanted again."""
+        if self.status == "ROLLBACK_IN_PROGRESS":
+            followers = [self.candidate] if self.candidate else []
+        elif self.lifecycle_stage == "CLEAN_UP":
             followers = [self.target]
         else:
             followers = [*self.others, *([self.target] if self._has_scaled_up else [])]
@@ -240,7 +242,8 @@ class StagedDeployment(ServiceDeployment):
         return is_done
 
     def restore_traffic(self) -> bool:
-        """Gives the candidate the traffic again, where any was shifted away."""
-        if not self._has_shifted or not pairs_of(self.target):
+        """Gives the candidate the traffic again, where any was shifted away: by this deployment or by the one before."""
+        superseded_serves = any(revision.production_weight or revision.test_weight for revision in self.superseded)
+        if not (self._has_shifted or superseded_serves) or not pairs_of(self.target):
             return True
         return self._role_problem() is None and self._give_all_to(self.candidate)
