@@ -85,6 +85,15 @@ class RunningClockTest(ClockCase):
         self.assertEqual([], self.happened)
         later.cancel()
 
+    def test_what_was_cleared_does_not_happen(self):
+        clock = self.clock(speed=1)
+        clock.after(1, self.note("cleared"))
+        clock.clear()
+        clock.after(1, self.note("kept"))
+        self.real += 2
+        clock.run_due()
+        self.assertEqual([("kept", 1)], self.happened)
+
     def test_an_event_happens_once(self):
         clock = self.clock(speed=1)
         event = clock.after(5, self.note("once"))
@@ -210,8 +219,12 @@ class ConsistencyTest(unittest.TestCase):
         self.addCleanup(CLOCK.reset, 0)
         self.addCleanup(consistency.configure, 0)
 
+    def look(self) -> bool:
+        consistency.begin_request()
+        return consistency.misses("vpc-1")
+
     def looks(self, count: int) -> list[bool]:
-        return [consistency.misses("vpc-1") for _ in range(count)]
+        return [self.look() for _ in range(count)]
 
     def test_a_new_thing_is_missed_then_flickers_then_stays(self):
         consistency.created("vpc-1")
@@ -220,6 +233,13 @@ class ConsistencyTest(unittest.TestCase):
         self.assertEqual([False, True, False, True], self.looks(4))
         CLOCK.advance(5)
         self.assertEqual([False, False], self.looks(2))
+
+    def test_within_one_request_a_thing_is_there_or_is_not(self):
+        consistency.created("vpc-1")
+        CLOCK.advance(5)
+        for expected in (False, True, False):
+            consistency.begin_request()
+            self.assertEqual({expected}, {consistency.misses("vpc-1") for _ in range(3)})
 
     def test_things_are_told_apart_by_name(self):
         consistency.created("vpc-1")

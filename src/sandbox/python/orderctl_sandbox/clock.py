@@ -60,6 +60,10 @@ class Clock:
         """The same for time-outs and for forgetting: at speed 0, where progress is immediate, it never comes."""
         return self._enter(seconds, action, is_deadline=True)
 
+    def clear(self) -> None:
+        """Drops everything that is due; the time goes on."""
+        self._agenda.clear()
+
     def _enter(self, seconds: float, action: Callable[[], None], is_deadline: bool) -> Event:
         event = Event(self.now() + max(seconds, 0.0), action, is_deadline)
         if not (is_deadline and self._is_instant()):

@@ -1,7 +1,8 @@
 """Eventual consistency: for a while after a create, reads and other calls miss what was made.
 
 Field guide section 1 rule 6. Off unless the sandbox was started with a lag. In the first half of the lag everything
-misses; in the second half every other look does, as if two replicas answered in turn.
+misses; in the second half every other request does, as if two replicas answered in turn. Within one request a thing is
+there or is not, however often it is looked for.
 """
 
 from collections.abc import Iterator
@@ -12,6 +13,8 @@ from .clock import CLOCK
 _lag = 0.0
 _inside = 0
 _fresh: dict[str, tuple[float, int]] = {}
+#: What the request of this moment has seen (false) and missed (true).
+_looks: dict[str, bool] = {}
 
 
 def configure(lag: float) -> None:
@@ -19,6 +22,12 @@ def configure(lag: float) -> None:
     global _lag
     _lag = lag
     _fresh.clear()
+    _looks.clear()
+
+
+def begin_request() -> None:
+    """Says that what was seen and missed up to now was so for another request."""
+    _looks.clear()
 
 
 def lag() -> float:
@@ -30,11 +39,13 @@ def created(identifier: str) -> None:
     """Says that a thing was made just now. ``identifier`` is what callers name it by (id, ARN, or a name with a prefix)."""
     if _lag:
         _fresh[identifier] = (CLOCK.now(), 0)
+        _looks.pop(identifier, None)
 
 
 def forget(identifier: str) -> None:
     """Says that a thing is gone, so that its name can be used again."""
     _fresh.pop(identifier, None)
+    _looks.pop(identifier, None)
 
 
 @contextmanager
@@ -49,11 +60,16 @@ def from_inside() -> Iterator[None]:
 
 
 def misses(identifier: str) -> bool:
-    """Whether this look misses the thing."""
-    entry = _fresh.get(identifier)
-    if entry is None or _inside:
+    """Whether this request misses the thing."""
+    if _inside or identifier not in _fresh:
         return False
-    since, looks = entry
+    if identifier not in _looks:
+        _looks[identifier] = _look(identifier)
+    return _looks[identifier]
+
+
+def _look(identifier: str) -> bool:
+    since, looks = _fresh[identifier]
     age = CLOCK.now() - since
     if age >= _lag:
         del _fresh[identifier]

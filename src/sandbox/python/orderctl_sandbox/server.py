@@ -70,6 +70,7 @@ class OneAtATime:
         # The body is read before the lock is taken, so that a slow client holds up nobody else.
         _buffer_body(environ)
         with self.lock:
+            consistency.begin_request()
             with consistency.from_inside():
                 CLOCK.run_due()
             answer = self.application(environ, start_response)

@@ -15,7 +15,7 @@ from moto.ec2.models.internet_gateways import InternetGateway
 from moto.ec2.models.route_tables import Route, RouteTable
 from moto.ec2.responses import EC2Response
 
-from .. import consistency
+from ..consistency import created, from_inside, misses
 from ..patches.ec2_network import made_before
 from ..patches.patching import wrap
 from . import ec2_lookups
@@ -81,8 +81,6 @@ _TOKENS = {
     "create_vpc_endpoint": "vpc_endpoint",
 }
 
-#: What the request of this moment has seen and missed: within one request, a thing is there or is not.
-_looks: dict[str, bool] = {}
 #: Ids that were announced, so that a repeated creation, which returns them again, makes nothing new of them.
 _announced: set[str] = set()
 
@@ -100,12 +98,6 @@ def _destination(request: dict[str, Any]) -> str | None:
     return next((request[name] for name in names if request.get(name)), None)
 
 
-def _missed(key: str) -> bool:
-    if key not in _looks:
-        _looks[key] = consistency.misses(key)
-    return _looks[key]
-
-
 def apply() -> None:
     """Puts the layer around every call that can miss something or makes something new."""
     _apply_parts()
@@ -116,20 +108,19 @@ def apply() -> None:
 def _wrap_call(action: str) -> None:
     @wrap(EC2Response, action)
     def at_first_missed(original, self):
-        _looks.clear()
         if not (action in _TOKENS and made_before(self, _TOKENS[action])):
             _check_references(self, action)
         if action in _LISTS:
             return _without_missed(self, action, original(self))
-        with consistency.from_inside():
+        with from_inside():
             answer = original(self)
         if action in _CREATIONS:
             for identifier in _CREATIONS[action](answer.result):
                 if identifier not in _announced:
                     _announced.add(identifier)
-                    consistency.created(identifier)
+                    created(identifier)
         elif action in _KEYS:
-            consistency.created(_KEYS[action](self._get_params()))
+            created(_KEYS[action](self._get_params()))
         return answer
 
 
@@ -137,7 +128,7 @@ def _check_references(response: EC2Response, action: str) -> None:
     for identifier in ec2_lookups.references(response._get_params()):
         # What ends a rule sees the rule, though not always its group.
         sees_it = action.startswith("revoke_") and ec2_lookups.prefix_of(identifier) == "sgr"
-        if not ec2_lookups.exists(response.ec2_backend, identifier) or (not sees_it and _missed(identifier)):
+        if not ec2_lookups.exists(response.ec2_backend, identifier) or (not sees_it and misses(identifier)):
             raise ec2_lookups.not_found(action, identifier)
 
 
@@ -150,7 +141,7 @@ def _without_missed(response: EC2Response, action: str, answer: Any) -> Any:
     answer.result[field] = [
         item
         for item in answer.result[field]
-        if not any(_missed(key) for key in keys(item)) and (still_matches is None or still_matches(item, filters))
+        if not any(misses(key) for key in keys(item)) and (still_matches is None or still_matches(item, filters))
     ]
     return answer
 
@@ -178,13 +169,13 @@ def _apply_parts() -> None:
     all_attachments = InternetGateway.attachments.fget
 
     def routes(self: RouteTable) -> list[Route]:
-        return [route for route in self._routes.values() if not _missed(_route_key(self.id, _destination_of(route)))]
+        return [route for route in self._routes.values() if not misses(_route_key(self.id, _destination_of(route)))]
 
     def associations(self: RouteTable) -> list[dict[str, Any]]:
-        return [item for item in all_associations(self) if not _missed(item["RouteTableAssociationId"])]
+        return [item for item in all_associations(self) if not misses(item["RouteTableAssociationId"])]
 
     def attachments(self: InternetGateway) -> list[dict[str, str]]:
-        return [item for item in all_attachments(self) if not _missed(_attachment_key(self.id, item["VpcId"]))]
+        return [item for item in all_attachments(self) if not misses(_attachment_key(self.id, item["VpcId"]))]
 
     RouteTable.routes = property(routes)
     RouteTable.associations = property(associations)

@@ -218,9 +218,7 @@ def _apply_associations() -> None:
         @wrap(WAFV2Response, operation)
         def of_what_is_known(original, self):
             body = json.loads(self.body)
-            # Both are asked, so that each counts a look.
-            unknown = [arn for arn in (body["ResourceArn"], body.get("WebACLArn")) if arn is not None and misses(arn)]
-            if unknown:
+            if any(misses(arn) for arn in (body["ResourceArn"], body.get("WebACLArn")) if arn is not None):
                 raise UnavailableEntity
             return original(self)
 
