@@ -110,6 +110,13 @@ class FrozenTest(SandboxTest):
         self.server.control("clock", {"advance": seconds})
 
 
+def trust_of(service: str) -> str:
+    """A trust policy that lets an AWS service, as in ``ecs-tasks``, assume a role."""
+    principal = {"Service": f"{service}.amazonaws.com"}
+    statement = {"Effect": "Allow", "Principal": principal, "Action": "sts:AssumeRole"}
+    return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+
+
 def make_network(ec2) -> dict:
     """Creates a VPC with three subnets in three zones and one security group; returns their ids."""
     vpc = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]

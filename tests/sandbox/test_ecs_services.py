@@ -5,7 +5,7 @@ import unittest
 from datetime import timedelta
 
 from ecs_support import CLUSTER, CONTAINER, TRUST, EcsStage, EcsTest
-from support import FrozenTest
+from support import FrozenTest, trust_of
 
 NO_BALANCER = "does not have an associated load balancer"
 FRESH_ROLE = "verify that the ECS service role being passed has the proper permissions"
@@ -312,7 +312,7 @@ class LagTest(FrozenTest):
         definition = stage.task_definition()
         # From here on, what is made is new.
         stage.iam, stage.elbv2 = self.client("iam"), self.client("elbv2")
-        role = stage.iam.create_role(RoleName="fresh", AssumeRolePolicyDocument="{}")["Role"]["Arn"]
+        role = stage.iam.create_role(RoleName="fresh", AssumeRolePolicyDocument=trust_of("ecs"))["Role"]["Arn"]
         balancer = stage.load_balancer(colours)
         balancer["advancedConfiguration"]["roleArn"] = role
         request = stage.request(

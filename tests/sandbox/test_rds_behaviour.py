@@ -1,11 +1,10 @@
 """Aurora takes its time and goes in order."""
 
-import json
 import unittest
 from urllib.request import Request, urlopen
 
 from rds_support import AuroraTest
-from support import ACCOUNT, SandboxTest, make_network
+from support import ACCOUNT, SandboxTest, make_network, trust_of
 
 
 class CreationTest(AuroraTest):
@@ -33,9 +32,8 @@ class CreationTest(AuroraTest):
         self.assertEqual(["made-1"], self.writers("made"))
 
     def test_the_states_on_the_way(self):
-        role = self.client("iam").create_role(
-            RoleName="monitoring", AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": []})
-        )
+        trust = trust_of("monitoring.rds")
+        role = self.client("iam").create_role(RoleName="monitoring", AssumeRolePolicyDocument=trust)
         self.create_cluster("words", EnableCloudwatchLogsExports=["audit"])
         self.create_instance("words", 1, MonitoringInterval=60, MonitoringRoleArn=role["Role"]["Arn"])
         seen = []

@@ -125,6 +125,42 @@ class LagTest(FrozenTest):
         self.assertEqual("x", ssm.get_parameter(Name="/fresh")["Parameter"]["Value"])
 
 
+    def test_policies_that_name_a_new_role(self):
+        iam, ecr, sns = self.client("iam"), self.client("ecr"), self.client("sns")
+        ecr.create_repository(repositoryName="shared")
+        topic = sns.create_topic(Name="shared")["TopicArn"]
+        self.advance(10)
+        role = iam.create_role(RoleName="named", AssumeRolePolicyDocument=TRUST)["Role"]["Arn"]
+
+        def naming(principal, action):
+            statement = {"Effect": "Allow", "Principal": {"AWS": [principal]}, "Action": action}
+            return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+
+        def attempts(principal):
+            trust, topic_policy = naming(principal, "sts:AssumeRole"), naming(principal, "sns:Publish")
+            attribute = {"TopicArn": topic, "AttributeName": "Policy", "AttributeValue": topic_policy}
+            repository_policy = naming(principal, "ecr:BatchGetImage")
+            trusting = {"RoleName": "trusting", "AssumeRolePolicyDocument": trust}
+            repository = {"repositoryName": "shared", "policyText": repository_policy}
+            return (
+                ("MalformedPolicyDocument", "Invalid principal in policy", iam.create_role, trusting),
+                ("InvalidParameterException", "Invalid repository policy", ecr.set_repository_policy, repository),
+                ("InvalidParameter", "PrincipalNotFound", sns.set_topic_attributes, attribute),
+            )
+
+        for principal in (role, role + "-that-is-not-there"):
+            for code, words, call, arguments in attempts(principal):
+                with self.subTest(code, principal=principal):
+                    self.assertIn(words, str(self.assert_refused(code, call, **arguments)))
+        self.advance(10)
+        for principal in (role, "arn:aws:iam::210987654321:role/of-another-account"):
+            for _, _, call, arguments in attempts(principal):
+                call(**arguments)
+            iam.delete_role(RoleName="trusting")
+        ecr.delete_repository(repositoryName="shared")
+        sns.delete_topic(TopicArn=topic)
+
+
 class LogGroupTest(FrozenTest):
     def test_a_deleted_name_is_taken_for_a_moment(self):
         logs = self.client("logs")
@@ -208,6 +244,32 @@ class ImageTest(SandboxTest):
 
 
 class RefusalTest(SandboxTest):
+    def test_a_trust_policy_has_to_be_one(self):
+        create = self.client("iam").create_role
+        for document in ("{", "{}", POLICY):
+            with self.subTest(document):
+                self.assert_refused(
+                    "MalformedPolicyDocument", create, RoleName="broken", AssumeRolePolicyDocument=document
+                )
+
+    def test_a_managed_policy_goes_last(self):
+        iam = self.client("iam")
+        policy = {"PolicyArn": iam.create_policy(PolicyName="own", PolicyDocument=POLICY)["Policy"]["Arn"]}
+        iam.create_role(RoleName="user-of-it", AssumeRolePolicyDocument=TRUST)
+        iam.attach_role_policy(RoleName="user-of-it", **policy)
+        iam.create_policy_version(**policy, PolicyDocument=POLICY)
+        self.assertIn("attached", str(self.assert_refused("DeleteConflict", iam.delete_policy, **policy)))
+        iam.detach_role_policy(RoleName="user-of-it", **policy)
+        self.assertIn("more than one version", str(self.assert_refused("DeleteConflict", iam.delete_policy, **policy)))
+        iam.delete_policy_version(**policy, VersionId="v2")
+        iam.delete_policy(**policy)
+        self.assert_refused("NoSuchEntity", iam.get_policy, **policy)
+
+    def test_metric_filters_of_a_missing_group(self):
+        logs = self.client("logs")
+        self.assert_refused("ResourceNotFoundException", logs.describe_metric_filters, logGroupName="/missing")
+        self.assertEqual([], logs.describe_metric_filters()["metricFilters"])
+
     def test_a_parameter_is_overwritten_without_tags(self):
         ssm = self.client("ssm")
         ssm.put_parameter(Name="/config", Value="1", Type="String")

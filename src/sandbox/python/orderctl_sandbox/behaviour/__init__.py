@@ -21,6 +21,7 @@ MODULES = (
     "acm",
     "wafv2",
     "iam",
+    "principals",
     "ecs",
     "rds_groups",
     "rds_clusters",
@@ -31,6 +32,7 @@ MODULES = (
     "ecr",
     "sns",
     "tagging",
+    "resets",
 )
 
 _applied = False

@@ -2,10 +2,11 @@
 
 Field guide section 3: ``NoSuchEntity`` from reads for a while after a create (role and inline policy, 2 minutes at
 most); a service that is given a role it does not know yet refuses it in words of its own, for which ``role_is_usable``
-is here. Deletions see everything: a role goes only without policies (``DeleteConflict``).
+is here. Deletions see everything: a role goes only without policies, a managed policy only when it is attached to
+nothing and without further versions (``DeleteConflict``).
 """
 
-from moto.iam.exceptions import NotFoundException
+from moto.iam.exceptions import DeleteConflictException, NotFoundException
 from moto.iam.models import IAMBackend, Role, iam_backends
 
 from .. import consistency
@@ -44,6 +45,7 @@ def apply() -> None:
     """Lets reads miss what is new."""
     _apply_roles()
     _apply_inline_policies()
+    _apply_managed_policies()
 
 
 def _apply_roles() -> None:
@@ -96,3 +98,17 @@ def _apply_inline_policies() -> None:
         with consistency.from_inside():
             original(self, role_name, policy_name)
         consistency.forget(_policy_key(role_name, policy_name))
+
+
+def _apply_managed_policies() -> None:
+    @wrap(IAMBackend, "delete_policy")
+    def delete(original, self, policy_arn):
+        policy = self.get_policy(policy_arn)
+        if policy.attachment_count:
+            raise DeleteConflictException("Cannot delete a policy attached to entities.")
+        if len(policy.versions) > 1:
+            raise DeleteConflictException(
+                "This policy has more than one version. Before you delete a policy, you must delete the policy's "
+                "versions. The default version is deleted with the policy."
+            )
+        return original(self, policy_arn)

@@ -39,18 +39,20 @@ def write(account: str, region: str, group: str, stream: str, lines: Iterable[st
 
 def apply() -> None:
     """Keeps the name of a deleted group taken for a moment."""
-    going: set[tuple[str, str, str]] = set()
+
+    def going(backend: LogsBackend) -> set[str]:
+        return backend.__dict__.setdefault("_going_groups", set())
 
     @wrap(LogsBackend, "delete_log_group")
     def delete(original, self, log_group_name: str) -> None:
         original(self, log_group_name)
-        key = (self.account_id, self.region_name, log_group_name)
-        going.add(key)
-        CLOCK.after(durations.LOG_GROUP_DELETE, lambda: going.discard(key))
+        names = going(self)
+        names.add(log_group_name)
+        CLOCK.after(durations.LOG_GROUP_DELETE, lambda: names.discard(log_group_name))
 
     @wrap(LogsResponse, "create_log_group")
     def create(original, self) -> str:
-        if (self.current_account, self.region, self._get_param("logGroupName")) in going:
+        if self._get_param("logGroupName") in going(self.logs_backend):
             raise LogsClientError(
                 "OperationAbortedException",
                 "A conflicting operation is currently in progress against this resource. Please try again.",

@@ -53,6 +53,11 @@ class Index:
 _indexes: dict[tuple[str, str], Index] = {}
 
 
+def forget() -> None:
+    """Begins anew: what is there now shows at once."""
+    _indexes.clear()
+
+
 def _index(account: str, region: str) -> Index | None:
     """The index of a region; ``None`` without eventual consistency and for what is no region."""
     if not consistency.lag():

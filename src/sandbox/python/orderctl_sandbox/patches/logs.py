@@ -1,7 +1,7 @@
 """CloudWatch Logs.
 
 Gaps (moto 5.2.5): PutMetricFilter adds a second filter of the same name and needs no log group; deleting a missing
-filter succeeds; filters and tags outlive their group; logGroupNamePattern and logGroupIdentifiers are ignored; the class is not
+filter succeeds, and so does listing those of a missing group; filters and tags outlive their group; logGroupNamePattern and logGroupIdentifiers are ignored; the class is not
 answered; tags of a missing group are an empty map.
 Restores: PutMetricFilter as upsert (field guide section 3), ``ResourceNotFoundException`` for what is missing.
 """
@@ -68,6 +68,12 @@ def apply() -> None:
     def must_exist(original, self, filter_name=None, log_group_name=None):
         if not _remove_filters(self, log_group_name, filter_name):
             raise ResourceNotFoundException()
+
+    @wrap(LogsBackend, "describe_metric_filters")
+    def of_existing(original, self, prefix=None, log_group_name=None, metric_name=None, metric_namespace=None):
+        if log_group_name and log_group_name not in self.groups:
+            raise ResourceNotFoundException()
+        return original(self, prefix, log_group_name, metric_name, metric_namespace)
 
     def require(self: LogsBackend, arn: str) -> None:
         if ":log-group:" in arn and arn.split(":log-group:")[1] not in self.groups:
