@@ -57,6 +57,19 @@ class DeletionTest(FrozenTest):
         self.assertEqual("kept", self.secrets.get_secret_value(SecretId=arn)["SecretString"])
         self.secrets.put_secret_value(SecretId=arn, SecretString="changed")
 
+    def test_a_pending_deletion_ends_with_its_window(self):
+        for name in ("left", "called-back"):
+            self.secrets.create_secret(Name=name, SecretString="x")
+            self.secrets.delete_secret(SecretId=name, RecoveryWindowInDays=7)
+        self.advance(7 * 86400 - 1)
+        self.secrets.describe_secret(SecretId="left")
+        self.secrets.restore_secret(SecretId="called-back")
+        self.advance(1)
+        error = self.assert_refused("ResourceNotFoundException", self.secrets.describe_secret, SecretId="left")
+        self.assertEqual(400, error.response["ResponseMetadata"]["HTTPStatusCode"])
+        self.assertEqual("x", self.secrets.get_secret_value(SecretId="called-back")["SecretString"])
+        self.secrets.create_secret(Name="left", SecretString="new")
+
     def test_a_pending_deletion_can_be_forced(self):
         arn = self.secrets.create_secret(Name="hurried", SecretString="x")["ARN"]
         self.secrets.delete_secret(SecretId=arn)

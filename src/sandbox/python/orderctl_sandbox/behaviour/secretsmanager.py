@@ -1,8 +1,9 @@
 """Secrets Manager: deletions that take time, and secrets that are on their way out or not known yet.
 
 Field guide section 6: a secret pending deletion can be described (``DeletedDate``) and restored, and nothing else
-(``InvalidRequestException``, with a curly apostrophe: section 1 rule 9). A forced deletion is asynchronous: for a while
-the name stays taken ("scheduled for deletion"), and there is nothing to restore. A new secret is not found at first.
+(``InvalidRequestException``, with a curly apostrophe: section 1 rule 9); it goes when its window ends. A forced deletion
+is asynchronous: for a while the name stays taken ("scheduled for deletion"), and there is nothing to restore. A new
+secret is not found at first.
 """
 
 from typing import Any
@@ -14,6 +15,9 @@ from moto.secretsmanager.models import FakeSecret, SecretsManagerBackend
 from .. import consistency, durations
 from ..clock import CLOCK
 from ..patches.patching import wrap
+
+#: How long a secret can be restored unless its deletion says otherwise.
+_LONGEST_WINDOW_DAYS = 30
 
 #: Operations that need a secret that is not pending deletion.
 _NEED_A_LIVING_SECRET = (
@@ -99,10 +103,17 @@ def _apply_delete() -> None:
             secret.delete(unix_time())
             secret.is_being_removed = True
             CLOCK.after(durations.SECRET_DELETE, lambda: remove(self, secret))
+        elif isinstance(secret, FakeSecret):
+            window = (recovery_window_in_days or _LONGEST_WINDOW_DAYS) * 86400
+            secret.end_of_window = CLOCK.deadline(window, lambda: remove(self, secret))
         return answer
 
     @wrap(SecretsManagerBackend, "restore_secret")
     def restore(original, self, secret_id: str):
-        if getattr(_find(self, secret_id), "is_being_removed", False):
+        secret = _find(self, secret_id)
+        if getattr(secret, "is_being_removed", False):
             raise SecretNotFoundException()
-        return original(self, secret_id)
+        answer = original(self, secret_id)
+        if hasattr(secret, "end_of_window"):
+            secret.end_of_window.cancel()
+        return answer
