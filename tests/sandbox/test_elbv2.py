@@ -67,6 +67,33 @@ class Elbv2Test(SandboxTest):
         with self.assertRaises(self.elb.exceptions.DuplicateLoadBalancerNameException):
             self.load_balancer("same", Scheme="internal")
 
+    def test_the_first_load_balancer_makes_the_service_linked_role(self):
+        self.load_balancer("first")
+        role = self.client("iam").get_role(RoleName="AWSServiceRoleForElasticLoadBalancing")["Role"]
+        self.assertEqual("/aws-service-role/elasticloadbalancing.amazonaws.com/", role["Path"])
+
+    def test_an_identical_listener_is_the_same_one(self):
+        balancer = self.load_balancer("listening-once")["LoadBalancerArn"]
+        group = self.target_group("listened-to")[1]["TargetGroupArn"]
+        request = {
+            "LoadBalancerArn": balancer,
+            "Protocol": "HTTPS",
+            "Port": 443,
+            "SslPolicy": "ELBSecurityPolicy-TLS13-1-2-2021-06",
+            "Certificates": [{"CertificateArn": self.certificate}],
+            "DefaultActions": [{"Type": "forward", "TargetGroupArn": group}],
+        }
+        first, second = (self.elb.create_listener(**request)["Listeners"][0]["ListenerArn"] for _ in range(2))
+        self.assertEqual(first, second)
+        self.assertEqual(1, len(self.elb.describe_listeners(LoadBalancerArn=balancer)["Listeners"]))
+        changes = (
+            {"SslPolicy": "ELBSecurityPolicy-2016-08"},
+            {"DefaultActions": [{"Type": "fixed-response", "FixedResponseConfig": {"StatusCode": "404"}}]},
+        )
+        for change in changes:
+            with self.subTest(change):
+                self.assert_refused("DuplicateListener", self.elb.create_listener, **request | change)
+
     def test_load_balancer_changes(self):
         arn = self.load_balancer("changing")["LoadBalancerArn"]
         described = self.elb.describe_load_balancers(LoadBalancerArns=[arn])["LoadBalancers"][0]

@@ -8,6 +8,7 @@ from support import REGION, FrozenTest, SandboxTest, make_network
 from test_small_services import self_signed
 
 FIXED = {"Type": "fixed-response", "FixedResponseConfig": {"StatusCode": "404"}}
+NOTHING = {"Type": "fixed-response", "FixedResponseConfig": {"StatusCode": "503"}}
 HEALTH = {"HealthCheckPath": "/health"}
 
 
@@ -244,7 +245,7 @@ class RefusalTest(Edge, SandboxTest):
         arn = self.balancer("twice")
         self.assert_said("DuplicateLoadBalancerName", "different settings", self.balancer, name="twice", Scheme="internal")
         listener = self.listener(arn)
-        self.assert_said("DuplicateListener", "already exists on this port", self.listener, balancer=arn)
+        self.assert_said("DuplicateListener", "already exists on this port", self.listener, balancer=arn, action=NOTHING)
         self.rule(listener, 7)
         self.assert_said("PriorityInUse", "'7' is currently in use", self.rule, listener=listener, priority=7)
 
@@ -437,7 +438,7 @@ class LagTest(Edge, FrozenTest):
         self.assert_refused("TargetGroupNotFound", self.listener, balancer=balancer, action=forward(group))
         self.assertNotIn(group, [item["TargetGroupArn"] for item in self.elb.describe_target_groups()["TargetGroups"]])
         listener = self.listener(balancer)
-        self.assert_refused("DuplicateListener", self.listener, balancer=balancer)
+        self.assertEqual(listener, self.listener(balancer))
         self.assert_refused("ListenerNotFound", self.elb.describe_listeners, ListenerArns=[listener])
         self.assert_refused("ListenerNotFound", self.elb.describe_rules, ListenerArn=listener)
         self.assert_refused("ListenerNotFound", self.elb.modify_listener, ListenerArn=listener, DefaultActions=[FIXED])

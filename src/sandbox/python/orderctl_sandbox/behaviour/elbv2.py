@@ -3,7 +3,7 @@
 Field guide section 5 "ALB": a load balancer is ``provisioning`` for 90 to 180 s, an internet-facing one for ever while
 its VPC has no attached internet gateway; listeners, rules and target groups can be made meanwhile. It holds one
 interface in each of its subnets, under its security groups. After its deletion the interfaces linger (section 8, "wait
-ENIs gone") and its name stays taken for a while.
+ENIs gone") and its name stays taken for a while. The first one makes the service-linked role (section 12).
 """
 
 from collections.abc import Iterable
@@ -16,8 +16,10 @@ from .. import durations
 from ..clock import CLOCK, Event
 from ..patches.patching import replace, wrap
 from . import interfaces
+from .iam import ensure_service_linked_role
 
 _OWNER = "amazon-elb"
+_SERVICE = "elasticloadbalancing.amazonaws.com"
 
 
 def _description(balancer: FakeLoadBalancer) -> str:
@@ -102,6 +104,7 @@ def _apply_life() -> None:
         before = set(self.load_balancers)
         balancer = original(self, name, *arguments, **named)
         if balancer.arn not in before:
+            ensure_service_linked_role(self.account_id, _SERVICE)
             balancer._is_under_way = False
             balancer._interfaces = {}
             _hold(self, balancer)

@@ -79,7 +79,8 @@ def apply() -> None:
 def _mark(operation: str) -> None:
     @wrap(ELBv2Backend, operation)
     def remember(original, self, *arguments, **named):
-        before = {*self.load_balancers, *self.target_groups}
+        listeners = (arn for balancer in self.load_balancers.values() for arn in balancer.listeners)
+        before = {*self.load_balancers, *self.target_groups, *listeners}
         made = original(self, *arguments, **named)
         if made.arn not in before:
             created(made.arn)

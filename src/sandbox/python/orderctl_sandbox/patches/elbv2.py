@@ -267,12 +267,21 @@ def _apply_listeners() -> None:
             raise not_found(listener_arns[0])
         return found
 
+    def is_same(listener: FakeListener, protocol: str, policy: str | None, certificate: str | None, actions: list) -> bool:
+        if listener.protocol in ("HTTPS", "TLS") and (listener.ssl_policy, listener.certificate) != (policy, certificate):
+            return False
+        wanted = [FakeAction(action).data for action in actions]
+        return listener.protocol == protocol and [action.data for action in listener.default_actions] == wanted
+
     @wrap(ELBv2Backend, "create_listener")
-    def one_per_port(original, self, load_balancer_arn, protocol, port, *arguments, **named):
+    def one_per_port(original, self, load_balancer_arn, protocol, port, ssl_policy, certificate, actions, *rest, **named):
         balancer = self.load_balancers.get(load_balancer_arn)
-        if balancer is not None and any(str(listener.port) == str(port) for listener in balancer.listeners.values()):
-            raise taken(port)
-        listener = original(self, load_balancer_arn, protocol, port, *arguments, **named)
+        for listener in balancer.listeners.values() if balancer is not None else ():
+            if str(listener.port) == str(port):
+                if is_same(listener, protocol, ssl_policy, certificate, actions):
+                    return listener
+                raise taken(port)
+        listener = original(self, load_balancer_arn, protocol, port, ssl_policy, certificate, actions, *rest, **named)
         _drop_tls(listener)
         return listener
 
