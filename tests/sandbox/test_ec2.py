@@ -253,6 +253,14 @@ class Ec2Test(SandboxTest):
         self.ec2.delete_security_group(GroupId=group)
         self.assert_refused("InvalidGroup.NotFound", self.ec2.describe_security_groups, GroupIds=[group])
 
+    def test_the_text_of_a_security_group(self):
+        for name, description in (("sg-tasks", "x"), ("tasks", "caché"), ("a|b", "x"), ("x" * 256, "x")):
+            with self.subTest(name, description=description):
+                request = {"GroupName": name, "Description": description, "VpcId": self.vpc}
+                self.assert_refused("InvalidParameterValue", self.ec2.create_security_group, **request)
+        text = "a-zA-Z0-9. _-:/()#,@[]+=&;{}!$*"
+        self.ec2.create_security_group(GroupName=text, Description=text, VpcId=self.vpc)
+
     def test_two_ranges_are_two_rules(self):
         group = self.ec2.create_security_group(GroupName="two", Description="two", VpcId=self.vpc)["GroupId"]
         created = self.ec2.authorize_security_group_ingress(

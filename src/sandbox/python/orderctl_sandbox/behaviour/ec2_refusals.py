@@ -5,6 +5,7 @@ subnets and security groups, mapped public addresses hold the attachment of the 
 VPC holds the VPC. Messages are AWS's own where a report quotes one.
 """
 
+import re
 from collections.abc import Iterator
 
 from moto.ec2.exceptions import EC2ClientError
@@ -17,6 +18,9 @@ from moto.ec2.responses import EC2Response
 
 from ..patches.patching import wrap
 from .ec2_gateways import internet_gateway_of
+
+#: What names and descriptions of security groups in a VPC are made of (section 10).
+_GROUP_TEXT = re.compile(r"[a-zA-Z0-9. _\-:/()#,@\[\]+=&;{}!$*]{1,255}")
 
 
 def apply() -> None:
@@ -149,14 +153,31 @@ def _apply_route_tables() -> None:
             return original(self)
 
 
+    @wrap(EC2Response, "delete_route")
+    def local_one(original, self):
+        table_id, destination = self._get_param("RouteTableId"), self._get_param("DestinationCidrBlock")
+        routes = self.ec2_backend.get_route_table(table_id)._routes.values()
+        if any(route.local and route.destination_cidr_block == destination for route in routes):
+            raise EC2ClientError(
+                "InvalidParameterValue", f"cannot remove local route {destination} in route table {table_id}"
+            )
+        return original(self)
+
+
 def _different_networks(table_id: str, other: str) -> EC2ClientError:
     return EC2ClientError("InvalidParameterValue", f"route table {table_id} and {other} belong to different networks")
 
 
 def _apply_security_groups() -> None:
+    def check_text(parameter: str, value: str) -> None:
+        if not _GROUP_TEXT.fullmatch(value) or (parameter == "GroupName" and value.lower().startswith("sg-")):
+            raise EC2ClientError("InvalidParameterValue", f"Value ({value}) for parameter {parameter} is invalid.")
+
     @wrap(EC2Response, "create_security_group")
     def one_name_whatever_its_case(original, self):
         name = self._get_param("GroupName") or ""
+        check_text("GroupName", name)
+        check_text("GroupDescription", self._get_param("Description") or "")
         vpc_id = self._get_param("VpcId") or self.ec2_backend.default_vpc.id
         others = self.ec2_backend.groups.get(vpc_id, {}).values()
         if any(group.name.lower() == name.lower() for group in others):
