@@ -8,7 +8,8 @@ import tempfile
 import threading
 import unittest
 from pathlib import Path
-from urllib.request import urlopen
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
 
 from support import PACKAGE_PARENT, SandboxTest
 
@@ -36,6 +37,21 @@ class ProcessTest(SandboxTest):
             with self.subTest(protocol):
                 error = self.assert_refused("NotImplemented", call, **arguments)
                 self.assertEqual(400, error.response["ResponseMetadata"]["HTTPStatusCode"])
+
+    def test_operations_that_are_newer_than_the_models_answer_in_their_protocol(self):
+        for target, headers in (
+            ("", {"X-Amz-Target": "GraniteServiceVersion20100801.Newest"}),
+            ("service/GraniteServiceVersion20100801/operation/Newest", {"Smithy-Protocol": "rpc-v2-cbor"}),
+        ):
+            with self.subTest(target or "json"):
+                scope = "Credential=test/20260101/us-east-1/monitoring/aws4_request"
+                headers["Authorization"] = f"AWS4-HMAC-SHA256 {scope}, SignedHeaders=host, Signature=0"
+                headers["Content-Type"] = "application/x-amz-json-1.0"
+                request = Request(f"{self.server.endpoint}/{target}", b"{}" if not target else b"\xa0", headers)
+                with self.assertRaises(HTTPError) as caught:
+                    urlopen(request)
+                self.assertEqual((400, "NotImplemented"), (caught.exception.code, caught.exception.headers["x-amzn-errortype"]))
+                caught.exception.close()
 
     def test_identical_creates_at_once_make_one(self):
         logs = self.client("logs")

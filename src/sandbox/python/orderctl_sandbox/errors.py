@@ -1,7 +1,8 @@
 """Turns what moto cannot answer into AWS errors of the caller's own protocol.
 
-moto 5.2.5 raises ``NotImplementedError`` for an operation it lacks, and the server makes an HTML page with status 500
-of it: an SDK then finds no error code and retries. AWS answers in the protocol's own shape.
+moto 5.2.5 raises ``NotImplementedError`` for an operation it lacks, or ``OperationNotFoundError`` for one so new that
+botocore's model lacks it, and the server makes an HTML page with status 500 of it: an SDK then finds no error code and
+retries. AWS answers in the protocol's own shape.
 """
 
 import json
@@ -12,6 +13,8 @@ from collections.abc import Callable, Iterable
 from http import HTTPStatus
 from typing import Any
 from xml.sax.saxutils import escape
+
+from botocore.model import OperationNotFoundError
 
 Headers = list[tuple[str, str]]
 
@@ -80,7 +83,7 @@ class AwsErrors:
         try:
             body = b"".join(self.application(environ, remember))
             status, headers = started
-        except NotImplementedError as error:
+        except (NotImplementedError, OperationNotFoundError) as error:
             status, headers, body = render_error(
                 environ, 400, "NotImplemented", f"The local sandbox does not implement this: {error}"
             )
