@@ -303,6 +303,9 @@ fn application_service_scaling_and_deploy_keys() {
     let change = "service.architecture = \"ARM64\"";
     live.step(change, &release, &[], processor, &json!("ARM64"));
     let image = r#"task()["containerDefinitions"][0]["image"].split(":")[-1]"#;
+    live.stack.aws(
+        r#"ecr.put_image(repositoryName="order-api-{s}", imageTag="v2", imageManifest=json.dumps({"schemaVersion": 2, "mediaType": "application/vnd.docker.distribution.manifest.v2+json", "layers": ["v2"]}))"#,
+    );
     let change = "service.image_tag = \"v2\"";
     live.step(change, &release, &[], image, &json!("v2"));
     let grace = r#"service()["healthCheckGracePeriodSeconds"]"#;

@@ -62,8 +62,12 @@ pub enum SandboxCommand {
 /// through AWS's stages, write their weights into the listener rules, pause on hooks, and roll back
 /// when an alarm rings (`aws cloudwatch set-alarm-state`).
 ///
-/// CONTROL. With --control, tests can stop and advance the time, inject faults and latency, and read
-/// the log of all calls, at ENDPOINT/orderctl/sandbox/control/: GET it for the list of what there is.
+/// CONTROL. With --control, tests find at ENDPOINT/orderctl/sandbox/control/ (GET it for the list):
+/// `clock` stops and advances the time; `faults` makes the nth call of an operation, or calls at
+/// random with a seed, throttled, denied, delayed, held, answered with 500 or not at all, before or
+/// after being applied; `latency` slows every call; `quotas` and `consistency` change while it
+/// runs; `calls` is the log of all calls: time, service, operation, status, whether it wrote.
+/// As in: curl -d '{"operation": "CreateVpc", "action": "drop-after"}' ENDPOINT/…/control/faults
 #[derive(Args, Debug)]
 pub struct StartArgs {
     /// Sandbox seconds that pass in one second; 0: nothing takes time [default: 60]

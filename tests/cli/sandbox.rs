@@ -3,7 +3,7 @@
 use std::fs;
 
 use crate::driver::sandbox::install_into;
-use crate::driver::{Outcome, Workplace, command};
+use crate::driver::{Outcome, Workplace, command, http};
 
 #[test]
 fn it_is_started_found_used_and_stopped() {
@@ -68,6 +68,63 @@ fn it_is_started_found_used_and_stopped() {
         .run("sandbox stop")
         .ends_with(0)
         .says(&["the local AWS is not running"]);
+}
+
+#[test]
+fn it_behaves_as_it_was_told_to_and_says_so() {
+    let place = Workplace::new();
+    let root = place.path().join("sandbox");
+    fs::create_dir(&root).unwrap();
+    install_into(&root);
+    let line = "sandbox start --speed 0 --quota vpcs=1 --control";
+    let started = place.run(line).ends_with(0);
+    let _stop = StopAtTheEnd(&place);
+    let told = place.run("sandbox status --json").ends_with(0).json_lines();
+    assert_eq!(told[0]["speed"], 0.0);
+    assert_eq!(told[0]["eventualConsistencySeconds"], 0.0);
+    assert_eq!(told[0]["quotas"]["vpcs"], 1);
+    assert_eq!(told[0]["quotas"]["elastic-ips"], 5);
+    let endpoint = told[0]["endpoint"].as_str().unwrap();
+    let control = format!("{endpoint}/orderctl/sandbox/control/");
+    assert_eq!(told[0]["control"], control);
+    for part in ["nothing takes time", "vpcs=1", &control] {
+        assert!(started.stdout.contains(part), "{started}");
+    }
+    // The control endpoint is there, and has seen what was asked.
+    place.run("plan --suffix dev --sandbox").ends_with(0);
+    let calls = http::get(endpoint, "/orderctl/sandbox/control/calls");
+    assert!(calls.contains("DescribeVpcs"), "{calls}");
+
+    // Who wishes for nothing else takes it as it is.
+    for line in ["sandbox start", "sandbox start --speed 0 --quota vpcs=1"] {
+        assert_eq!(place.run(line).ends_with(0).stdout, started.stdout);
+    }
+    for line in ["sandbox start --speed 60", "sandbox start --quota vpcs=2"] {
+        place
+            .run(line)
+            .ends_with(1)
+            .without_data()
+            .says(&["behaves otherwise", "orderctl sandbox stop"]);
+    }
+}
+
+#[test]
+fn wishes_that_make_no_sense_are_refused_before_anything_is_started() {
+    let place = Workplace::new();
+    for (line, reason) in [
+        ("sandbox start --speed=-1", "0 to 1000000"),
+        ("sandbox start --speed fast", "0 to 1000000"),
+        ("sandbox start --eventual-consistency=700", "0 to 600"),
+        ("sandbox start --quota eips=5", "elastic-ips"),
+        ("sandbox start --quota vpcs", "NAME=NUMBER"),
+        (
+            "sandbox start --speed 0 --eventual-consistency",
+            "needs time to pass",
+        ),
+    ] {
+        place.run(line).refused(&[reason]);
+    }
+    assert!(place.files().is_empty());
 }
 
 struct StopAtTheEnd<'a>(&'a Workplace);

@@ -8,15 +8,27 @@ use std::thread;
 
 /// Sends a request signed for `service`, and gives the answer's body. Panics at a refusal.
 pub fn post(endpoint: &str, service: &str, headers: &str, body: &str) -> String {
-    let address = endpoint.strip_prefix("http://").unwrap();
-    let mut stream = TcpStream::connect(address).unwrap();
     let length = body.len();
     // The local AWS checks no signature; it takes the service's name from it.
     let scope = format!("Credential=test/20260101/us-east-1/{service}/aws4_request");
+    let headers = format!(
+        "{headers}\r\nAuthorization: AWS4-HMAC-SHA256 {scope}, SignedHeaders=host, Signature=0\r\n\
+         Content-Length: {length}"
+    );
+    exchange(endpoint, "POST /", &headers, body)
+}
+
+/// Gets a path, and gives the answer's body. Panics at a refusal.
+pub fn get(endpoint: &str, path: &str) -> String {
+    exchange(endpoint, &format!("GET {path}"), "Accept: */*", "")
+}
+
+fn exchange(endpoint: &str, request: &str, headers: &str, body: &str) -> String {
+    let address = endpoint.strip_prefix("http://").unwrap();
+    let mut stream = TcpStream::connect(address).unwrap();
     write!(
         stream,
-        "POST / HTTP/1.0\r\nHost: {address}\r\n{headers}\r\nAuthorization: AWS4-HMAC-SHA256 {scope}, \
-         SignedHeaders=host, Signature=0\r\nContent-Length: {length}\r\n\r\n{body}"
+        "{request} HTTP/1.0\r\nHost: {address}\r\n{headers}\r\n\r\n{body}"
     )
     .unwrap();
     let mut answer = String::new();

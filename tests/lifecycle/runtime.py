@@ -6,7 +6,7 @@ live = ecs.describe_task_definition(taskDefinition=name, include=["TAGS"])
 definition = {key: live["taskDefinition"][key] for key in keys if key in live["taskDefinition"]}
 definition["containerDefinitions"][0]["image"] += "-2"
 revision = ecs.register_task_definition(tags=live["tags"], **definition)["taskDefinition"]["taskDefinitionArn"]
-ecr.put_image(repositoryName=name, imageTag="latest-2", imageManifest=json.dumps({"schemaVersion": 2, "layers": ["another"]}))
+ecr.put_image(repositoryName=name, imageTag="latest-2", imageManifest=json.dumps({"schemaVersion": 2, "mediaType": "application/vnd.docker.distribution.manifest.v2+json", "layers": ["another"]}))
 started = ecs.update_service(cluster=name, service=name, taskDefinition=revision, desiredCount=5)["service"]["currentServiceDeployment"]
 
 

@@ -43,6 +43,7 @@ class Clock:
         self._frozen = False
         self._moment: float | None = None
         self._agenda: list[tuple[float, int, Event]] = []
+        self._rounds: list[Event] = []
 
     def now(self) -> float:
         """Sandbox seconds since the start; while a due thing happens, the moment it was due."""
@@ -64,6 +65,19 @@ class Clock:
         """Drops everything that is due; the time goes on."""
         self._agenda.clear()
 
+    def again(self, seconds: float, action: Callable[[], None]) -> Event:
+        """The same as ``after`` for what goes round for ever: at speed 0 a request lets one round pass, not all of them."""
+        if not self._is_instant():
+            return self.after(seconds, action)
+        event = Event(self.now() + max(seconds, 0.0), action, is_deadline=False)
+        self._rounds.append(event)
+        return event
+
+    def _enter_rounds(self) -> None:
+        for event in self._rounds:
+            heapq.heappush(self._agenda, (event.due, next(self._order), event))
+        self._rounds = []
+
     def _enter(self, seconds: float, action: Callable[[], None], is_deadline: bool) -> Event:
         event = Event(self.now() + max(seconds, 0.0), action, is_deadline)
         if not (is_deadline and self._is_instant()):
@@ -76,12 +90,14 @@ class Clock:
     def run_due(self) -> None:
         """Does everything that is due. Called once at the start of every request."""
         if self._is_instant():
+            self._enter_rounds()
             self._run(self._base + _HORIZON, leap=True)
         else:
             self._run(self.now(), leap=False)
 
     def freeze(self) -> None:
         """Stops the time; only ``advance`` moves it from here on."""
+        self._enter_rounds()
         self._base = self.now()
         self._frozen = True
 

@@ -195,7 +195,9 @@ class Fleet(Observer):
         if self._pause is None:
             pause = min(RESTART_PAUSE_FIRST * 2**self._failures_in_a_row, RESTART_PAUSE_LONGEST)
             self._failures_in_a_row = min(self._failures_in_a_row + 1, 30)
-            self._pause = CLOCK.after(pause, self._resume)
+            # Tasks that have failed so often that the pause grows no more will most likely fail for ever.
+            set_clock = CLOCK.after if pause < RESTART_PAUSE_LONGEST else CLOCK.again
+            self._pause = set_clock(pause, self._resume)
             if self._failures_in_a_row >= _INCONSISTENT_AFTER:
                 self._events.say(
                     "is unable to consistently start tasks successfully. For more information, see the Troubleshooting "
