@@ -164,6 +164,23 @@ class InstantClockTest(ClockCase):
         self.assertEqual(48, len(self.happened))
         self.assertEqual(48 * 600, clock.now())
 
+    def test_what_is_known_to_go_round_for_ever_does_so_once_a_request(self):
+        clock = self.clock(speed=0)
+
+        def again():
+            self.note("again")()
+            clock.again(300, again)
+
+        clock.after(100, again)
+        clock.run_due()
+        self.assertEqual([("again", 100)], self.happened)
+        clock.run_due()
+        self.assertEqual([("again", 100), ("again", 400)], self.happened)
+        # Stopping the clock loses nothing.
+        clock.freeze()
+        clock.advance(700)
+        self.assertEqual([("again", 700), ("again", 1000)], self.happened[2:])
+
 
 class FrozenClockTest(ClockCase):
     def test_only_advance_moves_it(self):

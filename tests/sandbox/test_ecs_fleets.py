@@ -4,7 +4,7 @@ import unittest
 from urllib.request import Request, urlopen
 
 from ecs_support import CLUSTER, CONTAINER
-from support import FrozenTest
+from support import FrozenTest, SandboxTest
 from task_world import DEPROVISION, START, TaskWorld
 
 #: Of `EcsStage.target_group`: the registration and two checks, from the end of the pull on.
@@ -241,6 +241,19 @@ class ResetTest(FleetTest):
             pass
         self.advance(600)
         self.assertEqual([], self.ecs.list_clusters()["clusterArns"])
+
+
+class InstantFailureTest(SandboxTest):
+    def test_tasks_that_fail_for_ever_are_few_and_get_their_chance(self):
+        world = TaskWorld(self.client)
+        world.ecs.create_service(**world.request("absent", world.revision(":absent"), 1))
+        failed = [world.service("absent")["deployments"][0]["failedTasks"] for _ in range(3)]
+        # Those with growing pauses, then one more at every request.
+        self.assertEqual([6, 7, 8], failed)
+        world.push("absent")
+        world.service("absent")
+        service = world.service("absent")
+        self.assertEqual((1, "COMPLETED"), (service["runningCount"], service["deployments"][0]["rolloutState"]))
 
 
 class QuotaTest(FleetTest):

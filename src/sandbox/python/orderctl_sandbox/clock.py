@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 
 #: At speed 0, how much sandbox time one request may let pass. Everything that ends, ends within it; what goes round for
-#: ever (a service whose tasks crash) does so for this long a request.
+#: ever, and was not begun with ``again``, does so for this long a request.
 _HORIZON = 4 * 3600.0
 
 
@@ -64,6 +64,7 @@ class Clock:
     def clear(self) -> None:
         """Drops everything that is due; the time goes on."""
         self._agenda.clear()
+        self._rounds.clear()
 
     def again(self, seconds: float, action: Callable[[], None]) -> Event:
         """The same as ``after`` for what goes round for ever: at speed 0 a request lets one round pass, not all of them."""
