@@ -34,6 +34,13 @@ class RunningClockTest(ClockCase):
         self.real += 2
         self.assertEqual(120, clock.now())
 
+    def test_sandbox_seconds_in_real_ones(self):
+        clock = self.clock(speed=60)
+        self.assertEqual(2, clock.real_seconds(120))
+        clock.freeze()
+        self.assertEqual(120, clock.real_seconds(120))
+        self.assertEqual(120, self.clock(speed=0).real_seconds(120))
+
     def test_what_is_due_happens_in_order_at_its_own_moment(self):
         clock = self.clock(speed=60)
         clock.after(90, self.note("third"))

@@ -2,7 +2,8 @@
 
 import unittest
 
-from ecs_support import CLUSTER, EcsTest
+from ecs_support import CLUSTER, EcsStage, EcsTest
+from support import SandboxTest
 
 BLUE_GREEN = {"strategy": "BLUE_GREEN", "bakeTimeInMinutes": 2}
 PAUSE = {"targetType": "PAUSE", "lifecycleStages": ["POST_TEST_TRAFFIC_SHIFT"]}
@@ -266,6 +267,25 @@ class StagesTest(EcsTest):
         serving = next(arn for arn, weight in self.stage.weights(colours["production"]).items() if weight)
         self.until(lambda: self.stage.healthy(serving) == 2)
         self.assertEqual(1, len(self.ecs.list_service_deployments(cluster=CLUSTER, service="parked")["serviceDeployments"]))
+
+
+class RunningClockTest(SandboxTest):
+    OPTIONS = ("--speed", "60")
+
+    def test_a_hook_shows_when_it_really_expires(self):
+        stage = EcsStage(self.client)
+        request = stage.request(
+            "parked",
+            stage.task_definition(),
+            0,
+            loadBalancers=[stage.load_balancer(stage.colours("parked"))],
+            deploymentConfiguration={**BLUE_GREEN, "lifecycleHooks": [PAUSE]},
+        )
+        stage.ecs.create_service(**request)
+        deployment = stage.deployment("parked")
+        expires_in = deployment["lifecycleHookDetails"][0]["expiresAt"] - deployment["createdAt"]
+        # A day, at 60 seconds a second; the machine may be slow.
+        self.assertAlmostEqual(24 * 60, expires_in.total_seconds(), delta=300)
 
 
 if __name__ == "__main__":

@@ -267,7 +267,7 @@ class RollbackTest(EcsTest):
         self.until_stage("vanished", "BAKE_TIME")
         self.stage.elbv2.delete_rule(RuleArn=colours["production"])
         self.stop("vanished")
-        self.assertIn("gone", self.until_status("vanished", "ROLLBACK_FAILED")["statusReason"])
+        self.assertIn("could not be shifted back", self.until_status("vanished", "ROLLBACK_FAILED")["statusReason"])
 
     def test_role_that_vanished_fails_the_shift(self):
         colours = self.begin("powerless", lifecycleHooks=[PAUSE])

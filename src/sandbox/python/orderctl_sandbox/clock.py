@@ -53,6 +53,10 @@ class Clock:
             return self._base
         return self._base + (self._real() - self._anchor) * self.speed
 
+    def real_seconds(self, seconds: float) -> float:
+        """How long so many sandbox seconds take outside; as long as they say where time does not pass by itself."""
+        return seconds if self._frozen or not self.speed else seconds / self.speed
+
     def after(self, seconds: float, action: Callable[[], None]) -> Event:
         """Does ``action`` in so many sandbox seconds: the progress of something that was set going."""
         return self._enter(seconds, action, is_deadline=False)

@@ -218,7 +218,7 @@ class ServiceDeployment:
         if is_restored:
             self._finish("ROLLBACK_SUCCESSFUL", self.status_reason)
         else:
-            self._finish("ROLLBACK_FAILED", "The listener rules or target groups of the service are gone.")
+            self._finish("ROLLBACK_FAILED", "The traffic could not be shifted back to the last service revision.")
 
     def _settle_candidate(self) -> None:
         """The rollback moves the candidate no more, whose own deployment was completed long ago."""

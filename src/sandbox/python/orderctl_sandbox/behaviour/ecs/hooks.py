@@ -35,7 +35,8 @@ class HookRun:
         timeout = hook.get("timeoutConfiguration") or {}
         minutes = timeout.get("timeoutInMinutes", HOOK_TIMEOUT_MINUTES)
         self.timeout_action = timeout.get("action", "ROLLBACK")
-        self.expires_at = utcnow() + timedelta(minutes=minutes)
+        # What is shown is real time, like every timestamp.
+        self.expires_at = utcnow() + timedelta(seconds=CLOCK.real_seconds(minutes * 60.0))
         self._deadline = CLOCK.deadline(minutes * 60.0, self._time_out)
 
     @property
