@@ -6,4 +6,14 @@ listener = next(it for it in elbv2.describe_listeners(LoadBalancerArn=balancer["
 rule = next(it for it in elbv2.describe_rules(ListenerArn=listener["ListenerArn"])["Rules"] if not it["IsDefault"])
 foreign = elbv2.create_target_group(Name="foreign", Protocol="HTTP", Port=80, VpcId=balancer["VpcId"], TargetType="ip")
 groups = [{"TargetGroupArn": foreign["TargetGroups"][0]["TargetGroupArn"], "Weight": 1}]
-elbv2.modify_rule(RuleArn=rule["RuleArn"], Actions=[{"Type": "forward", "ForwardConfig": {"TargetGroups": groups}}])
+
+
+def leads_there():
+    try:
+        elbv2.modify_rule(RuleArn=rule["RuleArn"], Actions=[{"Type": "forward", "ForwardConfig": {"TargetGroups": groups}}])
+    except elbv2.exceptions.TargetGroupNotFoundException:
+        return False  # It is too new to be seen.
+    return True
+
+
+wait_until(leads_there, "the rule to be changed")
