@@ -70,7 +70,7 @@ pub enum SandboxCommand {
 /// As in: curl -d '{"operation": "CreateVpc", "action": "drop-after"}' ENDPOINT/…/control/faults
 #[derive(Args, Debug)]
 pub struct StartArgs {
-    /// Sandbox seconds that pass in one second; 0: nothing takes time [default: 60]
+    /// Sandbox seconds that pass in one second; 0: nothing takes time [default: 75]
     #[arg(long, value_name = "FACTOR", value_parser = speed)]
     speed: Option<f64>,
     /// Let reads miss what is new, for so many sandbox seconds [default when given alone: 10]

@@ -380,7 +380,7 @@ server.serve_forever()
             Err(SandboxError::BehavesOtherwise { .. })
         ));
         let fulfilled = Wishes {
-            speed: Some(60.0),
+            speed: Some(crate::sandbox::DEFAULT_SPEED),
             ..Wishes::default()
         };
         assert_eq!(

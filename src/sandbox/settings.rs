@@ -6,7 +6,7 @@ use std::ffi::OsString;
 use serde::{Deserialize, Serialize};
 
 /// Sandbox seconds that pass in one real second, unless told otherwise.
-pub const DEFAULT_SPEED: f64 = 60.0;
+pub const DEFAULT_SPEED: f64 = 75.0;
 /// The fastest it can be told to be.
 pub const HIGHEST_SPEED: f64 = 1_000_000.0;
 /// For how many sandbox seconds reads miss what is new, once eventual consistency is on.
@@ -135,7 +135,7 @@ mod tests {
             .collect();
         assert_eq!(arguments.len(), 8);
         for argument in [
-            "--speed=60",
+            "--speed=75",
             "--lag=0",
             "--quota=elastic-ips=5",
             "--control",

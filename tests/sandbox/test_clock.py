@@ -307,7 +307,7 @@ class SettingsTest(unittest.TestCase):
     def test_defaults_suit(self):
         settings = Settings()
         self.assertEqual(
-            {"speed": 60, "lag": 0, "quotas": DEFAULT_QUOTAS, "control": False},
+            {"speed": 75, "lag": 0, "quotas": DEFAULT_QUOTAS, "control": False},
             settings.as_json(),
         )
 

@@ -142,7 +142,9 @@ impl Resource for TaskDefinition {
         let Some(newest) = read_active(aws, family).await? else {
             return Ok(recorded.as_ref().map(live));
         };
-        if is_wanted(&newest) {
+        // What others registered, with the same content too, is theirs: it also outlives the stack.
+        let is_ours = |found: &Revision| last.is_none() || found.tags.belong_to(scope);
+        if is_wanted(&newest) && is_ours(&newest) {
             return Ok(Some(live_as_wanted(&newest, want)));
         }
         let mut ours = newest.tags.belong_to(scope).then(|| newest.clone());
@@ -150,7 +152,7 @@ impl Resource for TaskDefinition {
             let Some(found) = read_active(aws, &arn).await? else {
                 continue;
             };
-            if is_wanted(&found) {
+            if is_wanted(&found) && is_ours(&found) {
                 return Ok(Some(live_as_wanted(&found, want)));
             }
             if ours.is_none() && found.tags.belong_to(scope) {
@@ -377,6 +379,14 @@ mod tests {
         rules.push(nothing_there());
         let (live, _) = observed(&rules, &want(), None).await;
         assert!(!live.unwrap().spec.tags.belong_to(&scope("task-definition")));
+        let (live, _) = observed(&rules, &want(), Some(&last(1))).await;
+        assert!(live.is_none(), "ours is gone");
+
+        // Even one with the same content: waiting for it to go would never end.
+        let mut same = want();
+        same.tags = Tags::default();
+        let mut rules = family(&[(7, &same)]);
+        rules.push(nothing_there());
         let (live, _) = observed(&rules, &want(), Some(&last(1))).await;
         assert!(live.is_none(), "ours is gone");
     }

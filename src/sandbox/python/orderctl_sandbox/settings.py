@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 #: Sandbox seconds that pass in one real second, unless told otherwise: an ``up`` then takes about ten seconds.
-DEFAULT_SPEED = 60.0
+DEFAULT_SPEED = 75.0
 
 #: How long reads miss what was just created once eventual consistency is on, in sandbox seconds.
 DEFAULT_LAG = 10.0
