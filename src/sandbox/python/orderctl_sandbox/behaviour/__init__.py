@@ -5,7 +5,7 @@ that take time, deletions in the wrong order, quotas, tasks. The facts are those
 its section.
 """
 
-import importlib
+from ..patches.patching import apply_once
 
 #: Applied from first to last, after all patches.
 MODULES = (
@@ -35,14 +35,7 @@ MODULES = (
     "resets",
 )
 
-_applied = False
-
 
 def apply() -> None:
     """Changes moto's classes once per process."""
-    global _applied
-    if _applied:
-        return
-    _applied = True
-    for module in MODULES:
-        importlib.import_module(f"{__name__}.{module}").apply()
+    apply_once(__name__, MODULES)

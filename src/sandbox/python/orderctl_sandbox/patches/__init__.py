@@ -1,6 +1,6 @@
 """Our changes to moto 5.2.5, one module per service, applied in one order by ``apply``."""
 
-import importlib
+from .patching import apply_once
 
 #: Applied from first to last. ``core`` comes first because the others build on it; ``tagging`` last because it reads
 #: what the others store.
@@ -28,14 +28,7 @@ MODULES = (
     "tagging",
 )
 
-_applied = False
-
 
 def apply() -> None:
     """Changes moto's classes once per process."""
-    global _applied
-    if _applied:
-        return
-    _applied = True
-    for module in MODULES:
-        importlib.import_module(f"{__name__}.{module}").apply()
+    apply_once(__name__, MODULES)

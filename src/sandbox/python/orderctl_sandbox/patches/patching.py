@@ -1,7 +1,19 @@
-"""Two small tools with which the patch modules change moto's classes."""
+"""Small tools with which the modules of ``patches`` and ``behaviour`` change moto's classes."""
 
-from collections.abc import Callable
+import importlib
+from collections.abc import Callable, Iterable
 from typing import Any
+
+_applied: set[str] = set()
+
+
+def apply_once(package: str, modules: Iterable[str]) -> None:
+    """Applies the modules of a package from first to last, once per process."""
+    if package in _applied:
+        return
+    _applied.add(package)
+    for module in modules:
+        importlib.import_module(f"{package}.{module}").apply()
 
 
 def wrap(owner: Any, name: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:

@@ -4,7 +4,7 @@ Field guide sections 3 and 4. A service revision's tasks are a `fleet.Fleet`; wh
 decided above it.
 """
 
-import importlib
+from ...patches.patching import apply_once
 
 #: Modules with an ``apply()``, first to last.
 MODULES = (
@@ -20,5 +20,4 @@ MODULES = (
 
 def apply() -> None:
     """Changes moto's classes for every part of the service."""
-    for module in MODULES:
-        importlib.import_module(f"{__name__}.{module}").apply()
+    apply_once(__name__, MODULES)
