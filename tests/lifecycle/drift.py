@@ -35,3 +35,7 @@ for rule in rules:
         rule["Statement"]["RateBasedStatement"]["Limit"] = 5000
 kept = {key: live["WebACL"][key] for key in ("DefaultAction", "Description", "VisibilityConfig") if key in live["WebACL"]}
 wafv2.update_web_acl(Scope="REGIONAL", Name=web["Name"], Id=web["Id"], LockToken=live["LockToken"], Rules=rules, **kept)
+
+# What was changed is looked at once it is done.
+wait_until(lambda: not any(it["State"] == "deleting" for it in ec2.describe_nat_gateways()["NatGateways"]), "the NAT gateway to be gone")
+wait_until(lambda: rds.describe_db_clusters()["DBClusters"][0]["Status"] == "available", "the cluster to be modified")
