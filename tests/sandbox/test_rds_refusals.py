@@ -1,10 +1,9 @@
 """RDS refuses what AWS refuses, and does not know at once what is new."""
 
-import json
 import unittest
 
 from rds_support import AuroraTest
-from support import ACCOUNT
+from support import ACCOUNT, trust_of
 
 
 class RefusalTest(AuroraTest):
@@ -180,7 +179,7 @@ class LagTest(AuroraTest):
         self.create_cluster("hurried", VpcSecurityGroupIds=[group])
 
     def test_a_new_role_is_unknown_at_first(self):
-        document = json.dumps({"Version": "2012-10-17", "Statement": []})
+        document = trust_of("monitoring.rds")
         role = self.client("iam").create_role(RoleName="monitoring", AssumeRolePolicyDocument=document)["Role"]["Arn"]
         monitored = {"MonitoringInterval": 60, "MonitoringRoleArn": role}
         self.create_cluster("monitored")
