@@ -88,7 +88,7 @@ pub async fn run(
             final_snapshot: args.final_snapshot.then(|| snapshot_name(&session)),
             stop: interrupt::listen(printer),
         },
-        settle: session.settle,
+        settle: session.delays.log_groups,
     };
     let report = engine::teardown(&context, &declaration, &whole, &journal, options).await;
     drop(context);

@@ -10,7 +10,7 @@ use super::CommandError;
 use crate::aws::{Aws, Connection};
 use crate::cli::Globals;
 use crate::config::{self, Environment, Overrides, Settings, Suffix};
-use crate::engine::{Context, Declaration, Events};
+use crate::engine::{Context, Declaration, Events, READS_LAG};
 use crate::kinds::{ecr, registry};
 use crate::resource::Scope;
 use crate::sandbox::{self, SandboxDirs};
@@ -100,7 +100,7 @@ pub(super) struct Session {
     pub(super) state: State,
     pub(super) aws: Arc<Aws>,
     pub(super) account: String,
-    pub(super) settle: Duration,
+    pub(super) delays: Delays,
     facts: Facts,
 }
 
@@ -112,7 +112,7 @@ impl Session {
         printer: &Printer,
     ) -> Result<Self, CommandError> {
         let state = local.state().await?;
-        let (connection, settle) = connection(&local.settings, globals, printer).await?;
+        let (connection, delays) = connection(&local.settings, globals, printer).await?;
         let aws = Arc::new(Aws::connect(&connection).await);
         let account = aws.account_id().await?;
         let region = local.settings.config.region.clone();
@@ -141,7 +141,7 @@ impl Session {
             state,
             aws,
             account,
-            settle,
+            delays,
             facts,
         })
     }
@@ -174,6 +174,7 @@ impl Session {
                 ..Scope::default()
             },
             events,
+            lag: self.delays.reads,
         }
     }
 
@@ -192,13 +193,42 @@ impl Session {
     }
 }
 
-/// How to reach AWS, and how long log groups may come back there.
+/// What AWS does behind the back of its callers, and for how long; real time.
+#[derive(Clone, Copy)]
+pub(super) struct Delays {
+    /// How long after their makers are gone log groups may come back.
+    pub(super) log_groups: Duration,
+    /// How long reads may miss what was just made.
+    pub(super) reads: Duration,
+}
+
+impl Delays {
+    /// Those of AWS.
+    const AWS: Self = Self {
+        log_groups: LOG_GROUPS_SETTLE,
+        reads: READS_LAG,
+    };
+
+    /// Those of a sandbox, whose time runs faster than AWS's; at speed 0 there are none.
+    fn at_speed(speed: f64) -> Self {
+        let scaled = |delay: Duration| match speed > 0.0 {
+            true => Duration::try_from_secs_f64(delay.as_secs_f64() / speed).unwrap_or(delay),
+            false => Duration::ZERO,
+        };
+        Self {
+            log_groups: scaled(Self::AWS.log_groups),
+            reads: scaled(Self::AWS.reads),
+        }
+    }
+}
+
+/// How to reach AWS, and how it lags there.
 async fn connection(
     settings: &Settings,
     globals: &Globals,
     printer: &Printer,
-) -> Result<(Connection, Duration), CommandError> {
-    let mut settle = LOG_GROUPS_SETTLE;
+) -> Result<(Connection, Delays), CommandError> {
+    let mut delays = Delays::AWS;
     let mut connection = Connection {
         region: settings.config.region.clone(),
         profile: settings.profile.clone(),
@@ -208,12 +238,7 @@ async fn connection(
     if globals.sandbox {
         let notices = |text: &str| printer.note(text);
         let sandbox = sandbox::ensure_running(&SandboxDirs::from_env()?, &notices).await?;
-        // Its time runs faster than AWS's.
-        let speed = sandbox.settings.speed;
-        settle = match speed > 0.0 {
-            true => Duration::try_from_secs_f64(settle.as_secs_f64() / speed).unwrap_or(settle),
-            false => Duration::ZERO,
-        };
+        delays = Delays::at_speed(sandbox.settings.speed);
         connection.endpoint_url = Some(sandbox.endpoint);
         connection.profile = None;
         connection.dummy_credentials = true;
@@ -222,9 +247,9 @@ async fn connection(
         let given = std::env::var_os("AWS_ACCESS_KEY_ID").is_some();
         connection.dummy_credentials = !given && connection.profile.is_none();
         // Nothing writes log groups behind the back of an emulator.
-        settle = Duration::ZERO;
+        delays.log_groups = Duration::ZERO;
     }
-    Ok((connection, settle))
+    Ok((connection, delays))
 }
 
 /// The zones of the configuration, else those chosen before, else the region's first three.

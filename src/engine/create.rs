@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::apply::StepEnd;
 use super::events::Event;
-use super::make::{LOOK_FOR_LOST, Maker, brief};
+use super::make::{Maker, brief};
 use super::plan::{Action, Owner, owner};
 use super::report::Left;
 use super::wait::{Outcome, Pace, persist};
@@ -81,7 +81,7 @@ impl Maker<'_> {
                 Outcome::Stopped => return Err(StepEnd::Stopped),
                 Outcome::Failed(error) if error.class() == Class::AlreadyExists => {
                     // The name may be taken by what an earlier try made and reads do not show yet.
-                    return match self.look_for(LOOK_FOR_LOST).await? {
+                    return match self.look_for(self.run.context.lag).await? {
                         Some(live) if is_ours(&live) || self.run.options.adopt => Ok(live.outputs),
                         Some(_) => Err(StepEnd::Failed(Left::Nothing, foreign(&self.planned.kind))),
                         None => Err(StepEnd::Failed(Left::Nothing, error)),
@@ -92,7 +92,7 @@ impl Maker<'_> {
                     self.run.waiting(self.address(), brief(&error));
                     let began = *lost_since.get_or_insert_with(Instant::now);
                     let patience = match self.planned.profile.identity {
-                        Identity::Tags => LOOK_FOR_LOST,
+                        Identity::Tags => self.run.context.lag,
                         _ => Duration::ZERO,
                     };
                     match self.look_for(patience).await? {

@@ -23,9 +23,6 @@ use crate::state::{Intent, IntentAction, Record};
 
 /// How long a read may miss what was just made (field guide, section 1, rule 6).
 const INVISIBLE: Duration = Duration::from_secs(300);
-/// How long to look for the object of a create whose answer was lost, before it is sent again; for
-/// kinds that only their tags identify.
-pub(super) const LOOK_FOR_LOST: Duration = Duration::from_secs(20);
 /// How long AWS may take to show an update.
 const UPDATE_SHOWS: Duration = Duration::from_secs(20);
 const UPDATES: usize = 3;
@@ -122,7 +119,7 @@ impl Maker<'_> {
                 Some(live) if self.is_retired(&live) => return Ok(None),
                 Some(live) => return Ok(Some(live)),
                 None => {
-                    if !may_be_hidden || begun.elapsed() >= LOOK_FOR_LOST {
+                    if !may_be_hidden || begun.elapsed() >= self.run.context.lag {
                         return Ok(None);
                     }
                     self.run.waiting(

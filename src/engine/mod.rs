@@ -18,6 +18,7 @@ mod wait;
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 pub use apply::{ApplyOptions, apply};
 pub use events::{Event, Events, Phase};
@@ -41,7 +42,14 @@ pub struct Context {
     pub scope: Scope,
     /// Where events go.
     pub events: Events,
+    /// How long reads may miss what was just made: that long the object of a create whose answer
+    /// was lost is looked for before it is sent again. See [`READS_LAG`].
+    pub lag: Duration,
 }
+
+/// What AWS needs of [`Context::lag`], for kinds that only their tags identify (field guide,
+/// section 1, rule 6).
+pub const READS_LAG: Duration = Duration::from_secs(20);
 
 impl Context {
     fn scope_of(&self, address: &Address) -> Scope {

@@ -7,7 +7,7 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use super::apply::{Run, StepEnd};
-use super::make::{LOOK_FOR_LOST, brief, may_be_hidden};
+use super::make::{brief, may_be_hidden};
 use super::observe::{Look, unknown_kind};
 use super::plan::{Action, Owner, PlannedNode, owner};
 use super::report::Left;
@@ -223,7 +223,7 @@ impl Instance<'_> {
                 .get(&self.planned.address)
                 .is_some_and(may_be_hidden)
         });
-        is_hidden && begun.elapsed() < LOOK_FOR_LOST
+        is_hidden && begun.elapsed() < self.run.context.lag
     }
 
     /// Says whether it is the instance in use.

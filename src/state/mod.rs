@@ -1,6 +1,7 @@
 //! What this program remembers of a stack: a journal of what it is doing and a cache of what it
 //! made. The cloud is the truth (law 1); losing this costs one look at the cloud.
 
+mod format;
 mod journal;
 mod local;
 
@@ -17,7 +18,7 @@ pub use local::LocalStore;
 use crate::resource::{Address, BoxFuture};
 
 /// The version of the document's format this program writes.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
 
 /// The record of one stack.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -43,9 +44,47 @@ pub struct State {
     /// Whether the last `up` asked for protection; `down` refuses then.
     #[serde(default)]
     pub protect: bool,
+    /// The last run that changed something, or set out to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_run: Option<LastRun>,
     /// Everything that exists or is being made or removed.
     #[serde(default)]
     pub records: BTreeMap<Address, Record>,
+}
+
+/// Who worked on the stack last.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LastRun {
+    /// The command, as `up`.
+    pub command: String,
+    /// The person and the machine, as `ann@ci-7`.
+    pub by: String,
+    /// When it began to change things.
+    pub began: Timestamp,
+    /// When it ended and how; absent while it runs, and for ever if it was killed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended: Option<RunEnd>,
+}
+
+/// The end of a run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunEnd {
+    /// When it ended.
+    pub at: Timestamp,
+    /// How it ended.
+    pub outcome: RunOutcome,
+}
+
+/// How a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RunOutcome {
+    /// Everything was done.
+    Done,
+    /// Something failed.
+    Failed,
+    /// A signal stopped it.
+    Interrupted,
 }
 
 /// What is known of one node.
@@ -151,6 +190,7 @@ impl State {
             choices: BTreeMap::new(),
             outputs: BTreeMap::new(),
             protect: false,
+            last_run: None,
             records: BTreeMap::new(),
         }
     }
@@ -168,7 +208,10 @@ impl State {
                 place: place.to_owned(),
                 format,
             }),
-            Some(_) => serde_json::from_value(value).map_err(|e| unreadable(e.to_string())),
+            Some(format) => {
+                let value = format::migrate(value, format);
+                serde_json::from_value(value).map_err(|e| unreadable(e.to_string()))
+            }
             None => Err(unreadable("it has no `format` number".to_owned())),
         }
     }
@@ -285,6 +328,17 @@ mod tests {
             include_str!("../../state/README.md").contains(text.trim()),
             "README shows it"
         );
+    }
+
+    #[test]
+    fn a_document_of_the_first_format_is_read_as_one_of_the_present() {
+        let text = include_str!("../../state/example.json");
+        let mut old: Value = serde_json::from_str(text).unwrap();
+        old["format"] = 1.into();
+        old.as_object_mut().unwrap().remove("last_run");
+        let state = State::parse(&old.to_string(), "dev.json").unwrap();
+        assert_eq!((state.format, state.last_run), (FORMAT, None));
+        assert_eq!(state.records.len(), 2);
     }
 
     #[test]

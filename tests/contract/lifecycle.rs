@@ -59,6 +59,7 @@ pub(crate) async fn violations(aws: &Arc<Aws>, variant: &Variant, state: &Path) 
                 ..Scope::default()
             },
             events: Events::nowhere(),
+            lag: Duration::ZERO,
         },
         declaration: variant.declaration(),
         records: BTreeMap::new(),

@@ -13,7 +13,7 @@ use super::kinds::{self, Fake, Settings, Traits};
 use super::objects::Object;
 use crate::engine::{
     Action, ApplyOptions, Context, Declaration, Event, Events, Graph, Plan, PlanError, PlanOptions,
-    Report, Stop, TeardownOptions, apply, find_all, plan, teardown,
+    READS_LAG, Report, Stop, TeardownOptions, apply, find_all, plan, teardown,
 };
 use crate::resource::{
     Address, BoxFuture, Declared, Handle, Identity, NODE_TAG, Resolved, STACK_TAG, Scope, Tags,
@@ -204,6 +204,7 @@ impl World {
             kinds: Arc::new(kinds::all(&self.cloud)),
             scope,
             events,
+            lag: READS_LAG,
         }
     }
 
