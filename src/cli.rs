@@ -73,6 +73,10 @@ enum Command {
     Outputs(commands::outputs::OutputsArgs),
     Init(commands::init::InitArgs),
     #[command(subcommand)]
+    Import(commands::import::ImportCommand),
+    #[command(subcommand)]
+    State(commands::state::StateCommand),
+    #[command(subcommand)]
     Sandbox(commands::sandbox::SandboxCommand),
 }
 
@@ -123,6 +127,8 @@ async fn run(
         Command::Down(args) => commands::down::run(args, globals, printer).await,
         Command::Outputs(args) => commands::outputs::run(args, globals, printer).await,
         Command::Init(args) => commands::init::run(&args, globals, printer),
+        Command::Import(command) => commands::import::run(command, globals, printer).await,
+        Command::State(command) => commands::state::run(command, globals, printer).await,
         Command::Sandbox(command) => commands::sandbox::run(command, globals, printer).await,
     }
 }

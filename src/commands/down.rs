@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 
 use super::session::{DONE, Local, Session};
-use super::{CommandError, interrupt};
+use super::{CommandError, interrupt, recover};
 use crate::cli::Globals;
 use crate::engine::{self, ApplyOptions, TeardownOptions, Whole};
 use crate::state::Journal;
@@ -60,6 +60,10 @@ pub async fn run(
             session.local.suffix
         ));
         return Ok(DONE);
+    }
+    if !session.has_state {
+        let missing = recover::missing(&session, whole.nodes.len());
+        printer.warn(format!("{missing}; working from what was found"));
     }
     if globals.json {
         printer.json_line(&plan_view::removal_to_json(&whole));

@@ -2,12 +2,15 @@
 
 pub mod down;
 mod error;
+pub mod import;
 pub mod init;
 mod interrupt;
 pub mod outputs;
 pub mod plan;
+mod recover;
 pub mod sandbox;
 mod session;
+pub mod state;
 pub mod up;
 
 pub use error::CommandError;

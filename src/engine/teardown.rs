@@ -15,7 +15,7 @@ use super::plan::{Action, Owner, Plan, PlanError, PlannedNode, owner};
 use super::report::{Left, Report, StepError};
 use super::wait::settle;
 use super::{Context, Phase};
-use crate::resource::{Address, AnyLive, Changes, Class, Error};
+use crate::resource::{Address, AnyLive, Changes, Class, Error, without_foreign_tags};
 use crate::state::{Journal, Record, State, StateError};
 
 /// What a teardown is allowed.
@@ -38,6 +38,8 @@ pub struct Whole {
     pub nodes: BTreeMap<Address, (Record, Option<AnyLive>)>,
     /// Those of them whose deletion loses data.
     pub holding_data: BTreeSet<Address>,
+    /// What has our names and is not ours: reported at most, never deleted (law 3).
+    pub strangers: BTreeMap<Address, AnyLive>,
 }
 
 /// Finds everything of the stack: what the state knows, and what is in the cloud under its tags or
@@ -74,6 +76,13 @@ pub async fn find_all(
                 .insert(node.address.clone(), (record, Some(live.clone())));
         }
     }
+    super::rebuild::add_instances(context, declaration, state, &mut whole).await?;
+    whole.strangers = found
+        .live
+        .into_iter()
+        .filter(|(address, _)| strangers.contains(address))
+        .filter_map(|(address, live)| Some((address, live?)))
+        .collect();
     let holds_data = |kind: &str| {
         context
             .profile(kind)
@@ -113,10 +122,11 @@ fn strangers(
     strangers
 }
 
-fn as_record(node: &Node, live: &AnyLive) -> Record {
+/// The record of what was found; without the tags of others, which are not ours to take away.
+pub(super) fn as_record(node: &Node, live: &AnyLive) -> Record {
     Record {
         outputs: Some(live.outputs.clone()),
-        spec: Some(live.spec.clone()),
+        spec: Some(without_foreign_tags(&live.spec, &node.spec, None)),
         dependencies: node.dependencies(),
         ..Record::new(node.kind)
     }
@@ -232,7 +242,7 @@ async fn delete_recorded(
     });
     let plan = Plan {
         nodes,
-        foreign: Vec::new(),
+        ..Plan::default()
     };
     let nothing = Declaration::default();
     let mut report = apply(context, &nothing, &plan, journal, options.apply.clone()).await;

@@ -46,6 +46,13 @@ pub trait AnyKind: Send + Sync {
         last: Option<LastJson<'a>>,
     ) -> BoxFuture<'a, Result<Option<AnyLive>>>;
 
+    /// See [`Resource::instances`].
+    fn instances<'a>(
+        &'a self,
+        scope: &'a Scope,
+        want: &'a Value,
+    ) -> BoxFuture<'a, Result<Vec<AnyLive>>>;
+
     /// See [`Resource::create`].
     fn create<'a>(&'a self, scope: &'a Scope, want: &'a Value) -> BoxFuture<'a, Result<Value>>;
 
@@ -110,6 +117,18 @@ impl<K: Resource> AnyKind for Bound<K> {
             });
             let live = K::observe(&self.api, scope, &want, last.as_ref()).await?;
             live.map(erase::<K>).transpose()
+        })
+    }
+
+    fn instances<'a>(
+        &'a self,
+        scope: &'a Scope,
+        want: &'a Value,
+    ) -> BoxFuture<'a, Result<Vec<AnyLive>>> {
+        Box::pin(async move {
+            let want = typed::<K, _>("specification", want)?;
+            let found = K::instances(&self.api, scope, &want).await?;
+            found.into_iter().map(erase::<K>).collect()
         })
     }
 

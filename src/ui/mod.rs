@@ -2,10 +2,12 @@
 //! progress of a run. Views turn values into text and print nothing; only the printer writes.
 
 mod board;
+pub mod import_view;
 pub mod json;
 pub mod plan_view;
 pub mod printer;
 pub mod progress;
+pub mod rebuild_view;
 mod removal_view;
 pub mod report_view;
 mod screen;

@@ -153,6 +153,35 @@ impl Cloud {
         .await
     }
 
+    pub(super) async fn read_all(
+        &self,
+        behaviour: Behaviour,
+        scope: &Scope,
+    ) -> Result<Vec<(Outputs, Settings<Resolved>, Condition)>> {
+        self.call(Operation::Read, scope, |inner| {
+            let now = Instant::now();
+            let ours = inner.objects.values().filter(|object| {
+                let tags = object.spec.tags.as_ref();
+                object.behaviour.kind == behaviour.kind
+                    && object.visible_at <= now
+                    && tags.is_some_and(|tags| tags.belong_to(scope))
+            });
+            let seen = ours.map(|object| {
+                let condition = match object.gone_at {
+                    Some(_) => Condition::Deleting,
+                    None => Condition::Ready,
+                };
+                (
+                    Outputs { arn: object.arn() },
+                    object.spec.clone(),
+                    condition,
+                )
+            });
+            Ok(seen.collect())
+        })
+        .await
+    }
+
     pub(super) async fn create(
         &self,
         behaviour: Behaviour,

@@ -138,6 +138,20 @@ impl<T: Traits> Resource for Fake<T> {
         }))
     }
 
+    async fn instances(
+        cloud: &Cloud,
+        scope: &Scope,
+        _want: &Settings<Resolved>,
+    ) -> Result<Vec<Live<Self>>> {
+        let found = cloud.read_all(T::behaviour(), scope).await?;
+        let live = |(outputs, spec, condition)| Live {
+            outputs,
+            spec,
+            condition,
+        };
+        Ok(found.into_iter().map(live).collect())
+    }
+
     async fn create(cloud: &Cloud, scope: &Scope, want: &Settings<Resolved>) -> Result<Outputs> {
         cloud.create(T::behaviour(), scope, want).await
     }

@@ -15,4 +15,5 @@ mod finding;
 mod interrupting;
 mod model;
 mod properties;
+mod rebuilding;
 mod removing;

@@ -9,7 +9,7 @@ use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
 use super::model::{Model, Weather, declare, model, models, weather};
 use super::world::{Ended, World, actions};
-use crate::engine::Declaration;
+use crate::engine::{Claims, Declaration};
 
 /// Tries the same cases every time.
 fn check<S: Strategy>(cases: u32, strategy: S, property: impl AsyncFn(S::Value)) {
@@ -164,6 +164,26 @@ fn a_configuration_changed_half_way_ends_where_a_fresh_stack_ends() {
             second.over(&mut world);
             repeat(&world, || world.up(&after)).await;
             assert_done(&world, &after).await;
+        },
+    );
+}
+
+#[test]
+fn a_state_lost_half_way_costs_a_rebuild_and_nothing_else() {
+    check(
+        300,
+        (model(), weather(0..5), weather(0..3)),
+        async |(model, first, second): (Model, Weather, Weather)| {
+            let declaration = declare(&model);
+            let mut world = World::new();
+            first.over(&mut world);
+            world.up(&declaration).await;
+            clear_the_sky(&world);
+            world.disk.set(None);
+            world.rebuild(&declaration, &Claims::new()).await;
+            second.over(&mut world);
+            repeat(&world, || world.up(&declaration)).await;
+            assert_done(&world, &declaration).await;
         },
     );
 }

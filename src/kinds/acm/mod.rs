@@ -58,6 +58,28 @@ async fn find(
     Ok(None)
 }
 
+/// Finds the certificates of this node whatever their domain. Costs one more call for each of this
+/// type that the account has, so it is for rare occasions.
+async fn find_all(
+    aws: &Aws,
+    scope: &Scope,
+    want: &Tags,
+    kind: &CertificateType,
+) -> Result<Vec<(CertificateArn, Tags)>> {
+    let all = aws.read_once("acm:ListCertificates", list(aws)).await?;
+    let of_type = all.iter().filter(|found| found.r#type() == Some(kind));
+    let mut ours = Vec::new();
+    for arn in of_type.filter_map(CertificateSummary::certificate_arn) {
+        let tags = aws.tags(scope, arn, want, read_tags(aws, arn)).await;
+        if let Some(tags) = tags.gone_is_none(GONE)?
+            && tags.belong_to(scope)
+        {
+            ours.push((arn.into(), tags));
+        }
+    }
+    Ok(ours)
+}
+
 async fn list(aws: &Aws) -> Result<Vec<CertificateSummary>> {
     // Without this filter only RSA certificates are listed.
     let keys = Filters::builder()
