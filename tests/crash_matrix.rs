@@ -109,7 +109,11 @@ fn work(
         if let Err(why) = &verdict.result {
             println!("FAILED {}: {name}\n{why}\n", scene.verb.name);
         }
-        verdicts.lock().unwrap().insert(number, verdict);
+        let mut verdicts = verdicts.lock().unwrap();
+        verdicts.insert(number, verdict);
+        if verdicts.len().is_multiple_of(50) {
+            println!("{}: {} runs done", scene.verb.name, verdicts.len());
+        }
     }
 }
 
@@ -126,13 +130,15 @@ fn run_whole(
     // What each number stands for.
     let mut proves: HashMap<usize, Vec<(Fault, String)>> = HashMap::new();
     let mut single: Vec<(usize, usize)> = Vec::new();
+    let mut kept = Vec::new();
     let verdicts = with_crew(origin, scene, workers, |crew| {
         for fault in [Fault::KillBeforeSend, Fault::KillAfterAccept] {
             if wanted(fault) {
                 let snapshots = Snapshots::at_calls(scene, fault, &mut next, |number, remains| {
                     crew.give(number, fault.name().to_owned(), Job::Recover(remains));
                 });
-                proves.extend(snapshots.points);
+                proves.extend(snapshots.points.clone());
+                kept.push(snapshots);
             }
         }
         let mut calls_before_save = Vec::new();
@@ -144,8 +150,9 @@ fn run_whole(
                 }
             });
             if wanted(fault) {
-                proves.extend(snapshots.points);
+                proves.extend(snapshots.points.clone());
             }
+            kept.push(snapshots);
             calls_before_save = before;
         }
         if wanted(Fault::SaveFails) {
@@ -187,6 +194,7 @@ fn run_whole(
             }
         }
     });
+    drop(kept);
     let groups: HashMap<usize, usize> = single.into_iter().collect();
     for (number, cells) in proves {
         let Some(verdict) = verdicts.get(&number) else {

@@ -189,6 +189,8 @@ pub struct Snapshots {
     known: HashMap<(u64, u64), usize>,
     writes: HashMap<u64, bool>,
     asked_from: u64,
+    /// Copies of an account end with it.
+    original: Option<Account>,
 }
 
 impl Snapshots {
@@ -258,6 +260,7 @@ impl Snapshots {
         }
         let ended = client.finish();
         assert_eq!(ended.code, Some(0), "{}", ended.text);
+        snapshots.original = Some(account);
         snapshots
     }
 
@@ -293,6 +296,7 @@ impl Snapshots {
         }
         let ended = client.finish();
         assert_eq!(ended.code, Some(0), "{}", ended.text);
+        snapshots.original = Some(account);
         (snapshots, calls_before_save)
     }
 }
