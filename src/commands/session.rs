@@ -31,7 +31,7 @@ pub(super) struct Local {
 }
 
 impl Local {
-    pub(super) async fn open(globals: &Globals) -> Result<Self, CommandError> {
+    pub(super) async fn open(globals: &Globals, _printer: &Printer) -> Result<Self, CommandError> {
         let settings = config::load(&overrides(globals))?;
         let store: Arc<dyn Store> = state::open(settings.state.as_deref())?.into();
         let suffix = match &settings.suffix {

@@ -5,11 +5,9 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
-use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
-
-use super::{Lock, State, StateError, Store};
+use super::{Held, Holder, Lock, State, StateError, Store};
 use crate::resource::BoxFuture;
 
 /// A directory of state files, readable by their owner alone.
@@ -17,14 +15,28 @@ pub struct LocalStore {
     directory: PathBuf,
 }
 
-#[derive(Serialize, Deserialize)]
-struct Owner {
-    user: String,
-    host: String,
-    pid: u32,
-    purpose: String,
-    since: Timestamp,
+/// The locked file; closing it gives the lock back.
+struct HeldFile(File);
+
+impl Held for HeldFile {
+    fn release(self: Box<Self>) -> BoxFuture<'static, Result<(), StateError>> {
+        Box::pin(async move {
+            drop(self);
+            Ok(())
+        })
+    }
 }
+
+impl Drop for HeldFile {
+    fn drop(&mut self) {
+        // An empty file says that nobody holds it, without a look at the lock itself.
+        let _still_right = self.0.set_len(0);
+    }
+}
+
+/// How long a taker gives way to those who only look whether somebody holds the lock. They look for
+/// microseconds, and only at what a killed process left.
+const LOOKERS: Duration = Duration::from_secs(1);
 
 impl LocalStore {
     /// Uses `directory`, which is made by the first save.
@@ -73,8 +85,12 @@ impl LocalStore {
         File::open(&self.directory)?.sync_all()
     }
 
+    fn lock_path(&self, stack: &str) -> PathBuf {
+        self.directory.join(format!("{stack}.lock"))
+    }
+
     fn take_lock(&self, stack: &str, purpose: &str) -> Result<Lock, StateError> {
-        let path = self.directory.join(format!("{stack}.lock"));
+        let path = self.lock_path(stack);
         let failed = |error: io::Error| access(&path, &error);
         self.ensure_directory().map_err(failed)?;
         let mut file = OpenOptions::new()
@@ -85,40 +101,66 @@ impl LocalStore {
             .mode(0o600)
             .open(&path)
             .map_err(failed)?;
+        let begun = Instant::now();
         // The kernel releases this lock when the process ends, however it ends.
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                let mut text = String::new();
-                let _unread = file.read_to_string(&mut text);
-                let owner = serde_json::from_str::<Owner>(&text).map_or_else(
-                    |_| "another process".to_owned(),
-                    |o| {
-                        format!(
-                            "`{}` of {}@{} (process {}) since {}",
-                            o.purpose, o.user, o.host, o.pid, o.since
-                        )
-                    },
-                );
-                return Err(StateError::Locked {
-                    stack: stack.to_owned(),
-                    owner,
-                });
+        while let Err(error) = file.try_lock() {
+            if let TryLockError::Error(error) = error {
+                return Err(failed(error));
             }
-            Err(TryLockError::Error(error)) => return Err(failed(error)),
+            if begun.elapsed() > LOOKERS || is_held(&file).map_err(failed)? {
+                return Err(locked(stack, &mut file));
+            }
+            std::thread::yield_now();
         }
-        let owner = Owner {
-            user: whoami(),
-            host: hostname(),
-            pid: std::process::id(),
-            purpose: purpose.to_owned(),
-            since: Timestamp::now(),
-        };
-        let text = serde_json::to_vec(&owner).map_err(|error| failed(error.into()))?;
+        let text = serde_json::to_vec(&Holder::this_process(purpose))
+            .map_err(|error| failed(error.into()))?;
         file.set_len(0)
             .and_then(|()| file.write_all(&text))
             .map_err(failed)?;
-        Ok(Lock::new(file))
+        Ok(Lock::new(HeldFile(file)))
+    }
+
+    fn read_holder(&self, stack: &str) -> Result<Option<Holder>, StateError> {
+        let path = self.lock_path(stack);
+        let failed = |error: io::Error| access(&path, &error);
+        let mut file = match File::open(&path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(failed(error)),
+        };
+        let holder = written_holder(&mut file);
+        let is_empty = file.metadata().map_err(failed)?.len() == 0;
+        if holder.is_none() && is_empty || !is_held(&file).map_err(failed)? {
+            return Ok(None);
+        }
+        match holder {
+            Some(holder) => Ok(Some(holder)),
+            None => Err(locked(stack, &mut file)),
+        }
+    }
+}
+
+/// Says whether some process holds the lock of this file, without ever taking it from a taker: a
+/// shared lock, for a moment.
+fn is_held(file: &File) -> io::Result<bool> {
+    match file.try_lock_shared() {
+        Ok(()) => file.unlock().map(|()| false),
+        Err(TryLockError::WouldBlock) => Ok(true),
+        Err(TryLockError::Error(error)) => Err(error),
+    }
+}
+
+fn written_holder(file: &mut File) -> Option<Holder> {
+    let mut text = String::new();
+    file.read_to_string(&mut text).ok()?;
+    serde_json::from_str(&text).ok()
+}
+
+fn locked(stack: &str, file: &mut File) -> StateError {
+    let owner = written_holder(file).map(|holder| holder.to_string());
+    StateError::Locked {
+        stack: stack.to_owned(),
+        owner: owner.unwrap_or_else(|| "another process".to_owned()),
     }
 }
 
@@ -161,6 +203,23 @@ impl Store for LocalStore {
         Box::pin(async move { self.take_lock(stack, purpose) })
     }
 
+    fn holder<'a>(&'a self, stack: &'a str) -> BoxFuture<'a, Result<Option<Holder>, StateError>> {
+        Box::pin(async move { self.read_holder(stack) })
+    }
+
+    fn unlock<'a>(&'a self, stack: &'a str) -> BoxFuture<'a, Result<Option<Holder>, StateError>> {
+        Box::pin(async move {
+            // What the operating system holds for a living process is that process's to give back.
+            match self.read_holder(stack)? {
+                Some(holder) => Err(StateError::Locked {
+                    stack: stack.to_owned(),
+                    owner: holder.to_string(),
+                }),
+                None => Ok(None),
+            }
+        })
+    }
+
     fn stacks(&self) -> BoxFuture<'_, Result<Vec<String>, StateError>> {
         Box::pin(async move {
             let entries = match fs::read_dir(&self.directory) {
@@ -189,20 +248,6 @@ fn access(path: &Path, error: &io::Error) -> StateError {
         place: path.display().to_string(),
         reason: error.to_string(),
     }
-}
-
-fn whoami() -> String {
-    nix::unistd::User::from_uid(nix::unistd::getuid())
-        .ok()
-        .flatten()
-        .map_or_else(|| nix::unistd::getuid().to_string(), |user| user.name)
-}
-
-fn hostname() -> String {
-    nix::unistd::gethostname()
-        .ok()
-        .and_then(|name| name.into_string().ok())
-        .unwrap_or_else(|| "unknown".to_owned())
 }
 
 #[cfg(test)]
@@ -247,7 +292,59 @@ mod tests {
             error.contains("`up` of ") && error.contains(&holder),
             "{error}"
         );
-        drop(first);
+        first.release().await.unwrap();
         assert!(store.lock("dev", "down").await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn the_holder_is_told_while_it_holds_and_cannot_be_robbed() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = LocalStore::new(directory.path().to_owned());
+        assert_eq!(store.holder("dev").await.unwrap(), None, "no file");
+        let lock = store.lock("dev", "up").await.unwrap();
+        let holder = store.holder("dev").await.unwrap().unwrap();
+        assert_eq!(
+            (holder.purpose.as_str(), holder.pid, holder.expires),
+            ("up", std::process::id(), None)
+        );
+        let refused = store.unlock("dev").await.unwrap_err();
+        assert!(matches!(refused, StateError::Locked { .. }), "{refused}");
+        lock.release().await.unwrap();
+        assert_eq!(store.holder("dev").await.unwrap(), None);
+        assert_eq!(store.unlock("dev").await.unwrap(), None);
+    }
+
+    #[tokio::test]
+    async fn the_name_a_killed_process_left_is_no_holder() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = LocalStore::new(directory.path().to_owned());
+        let text = serde_json::to_vec(&Holder::this_process("up")).unwrap();
+        fs::write(directory.path().join("dev.lock"), text).unwrap();
+        assert_eq!(store.holder("dev").await.unwrap(), None);
+        assert!(store.lock("dev", "down").await.is_ok());
+    }
+
+    #[test]
+    fn looking_for_the_holder_is_never_in_the_way_of_a_taker() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = LocalStore::new(directory.path().to_owned());
+        let text = serde_json::to_vec(&Holder::this_process("up")).unwrap();
+        let ended = std::sync::atomic::AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            for _ in 0..2 {
+                scope.spawn(|| {
+                    while !ended.load(std::sync::atomic::Ordering::Relaxed) {
+                        let _either = store.read_holder("dev");
+                    }
+                });
+            }
+            let refused = (0..500).find_map(|_| {
+                // Lookers look at nothing but what a killed process left.
+                fs::write(directory.path().join("dev.lock"), &text).unwrap();
+                store.take_lock("dev", "up").err()
+            });
+            ended.store(true, std::sync::atomic::Ordering::Relaxed);
+            assert!(refused.is_none(), "{refused:?}");
+        });
     }
 }

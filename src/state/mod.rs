@@ -2,6 +2,7 @@
 //! made. The cloud is the truth (law 1); losing this costs one look at the cloud.
 
 mod format;
+mod holder;
 mod journal;
 mod local;
 
@@ -12,6 +13,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+pub use holder::{Holder, operator};
 pub use journal::Journal;
 pub use local::LocalStore;
 
@@ -269,12 +271,20 @@ pub trait Store: Send + Sync {
     /// Removes the state of a stack that is no more.
     fn remove<'a>(&'a self, stack: &'a str) -> BoxFuture<'a, Result<(), StateError>>;
 
-    /// Takes the lock of a stack, or says who holds it. Dropping the lock releases it.
+    /// Takes the lock of a stack, or says who holds it. [`Lock::release`] gives it back.
     fn lock<'a>(
         &'a self,
         stack: &'a str,
         purpose: &'a str,
     ) -> BoxFuture<'a, Result<Lock, StateError>>;
+
+    /// Says who holds the lock of a stack. One whose holder is gone is nobody's.
+    fn holder<'a>(&'a self, stack: &'a str) -> BoxFuture<'a, Result<Option<Holder>, StateError>>;
+
+    /// Takes the lock away from a holder who cannot be asked any more, and says who that was. A
+    /// lock that goes with its holder's process cannot be taken from one that lives
+    /// ([`StateError::Locked`]).
+    fn unlock<'a>(&'a self, stack: &'a str) -> BoxFuture<'a, Result<Option<Holder>, StateError>>;
 
     /// Names the stacks in the store.
     fn stacks(&self) -> BoxFuture<'_, Result<Vec<String>, StateError>>;
@@ -285,14 +295,25 @@ pub trait Store: Send + Sync {
 
 /// A held lock.
 pub struct Lock {
-    _held: Box<dyn Send + Sync>,
+    held: Box<dyn Held>,
+}
+
+/// What a store keeps of a lock it gave.
+trait Held: Send + Sync {
+    fn release(self: Box<Self>) -> BoxFuture<'static, Result<(), StateError>>;
 }
 
 impl Lock {
-    fn new(held: impl Send + Sync + 'static) -> Self {
+    fn new(held: impl Held + 'static) -> Self {
         Self {
-            _held: Box::new(held),
+            held: Box::new(held),
         }
+    }
+
+    /// Gives the lock back. One that is only dropped is free once its holder's process is gone, or
+    /// once its lease has run out.
+    pub async fn release(self) -> Result<(), StateError> {
+        self.held.release().await
     }
 }
 
