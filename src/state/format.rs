@@ -98,9 +98,19 @@ fn migrate(mut document: Value) -> Value {
     document
 }
 
-/// Says whether a document is none of ours at all, such as a `package.json` in the same directory.
-/// Damaged text may have been ours.
-pub(super) fn is_of_somebody_else(document: &[u8]) -> bool {
+/// Says whether what is kept as `name` is the state of a stack, readable or not. Others (`example`
+/// of the source tree, a `package.json`) may lie in the same place.
+pub(super) fn is_of_a_stack(name: &str, document: &[u8]) -> bool {
+    let could_be_a_suffix = Address::new(name).is_ok();
+    match State::read(document, name, name) {
+        Ok(_) => true,
+        Err(StateError::Misplaced { .. }) => false,
+        Err(_) => could_be_a_suffix && !is_of_somebody_else(document),
+    }
+}
+
+/// Says whether a document is none of ours at all. Damaged text may have been ours.
+fn is_of_somebody_else(document: &[u8]) -> bool {
     let ours = ["format", "lineage", "serial", "records"];
     match serde_json::from_slice(document) {
         Ok(Value::Object(fields)) => !ours.iter().any(|name| fields.contains_key(*name)),

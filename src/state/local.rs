@@ -103,21 +103,6 @@ impl LocalStore {
         error.with_previous(is_kept.then(|| previous.display().to_string()))
     }
 
-    /// Says whether a name with `.json` behind it is a stack's, readable or not. Others (`example`
-    /// of the source tree, `package`) may lie in the same directory.
-    fn is_a_stack(&self, name: &str) -> bool {
-        match self.read(name) {
-            Ok(state) => state.is_some(),
-            Err(StateError::Misplaced { .. }) => false,
-            Err(_) => {
-                let letters = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-                let document = self.read_document(name).ok().flatten();
-                name.chars().all(letters)
-                    && !document.is_some_and(|document| format::is_of_somebody_else(&document))
-            }
-        }
-    }
-
     /// Temp file, fsync, rename, fsync of the directory: after a crash at any instant the file is
     /// either the old or the new document.
     fn write(&self, stack: &str, text: &[u8]) -> io::Result<()> {
@@ -298,7 +283,12 @@ impl Store for LocalStore {
             let mut names: Vec<String> = entries
                 .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
                 .filter_map(|name| Some(name.strip_suffix(".json")?.to_owned()))
-                .filter(|name| self.is_a_stack(name))
+                .filter(|name| match self.read_document(name) {
+                    Ok(Some(document)) => format::is_of_a_stack(name, &document),
+                    Ok(None) => false,
+                    // Nobody knows what it is; whoever asks for it is told why.
+                    Err(_) => format::is_of_a_stack(name, b""),
+                })
                 .collect();
             names.sort();
             Ok(names)

@@ -347,17 +347,28 @@ fn a_value_of_another_type_is_noticed_where_the_type_is_ours() {
 
 #[test]
 fn a_file_of_somebody_else_is_told_from_a_damaged_state() {
-    let other: [&[u8]; 3] = [
+    let other: [&[u8]; 4] = [
         b"{}",
         b"{\"name\": \"web\", \"version\": \"1.0.0\"}",
         b"{\"a\": {\"format\": 2}}",
+        EXAMPLE.replace("\"dev\"", "\"prod\"").leak().as_bytes(),
     ];
     for document in other {
-        assert!(is_of_somebody_else(document));
+        assert!(!is_of_a_stack("dev", document));
     }
-    let ours: [&[u8]; 5] = [b"", b"{", b"\xff", b"[]", b"{\"serial\": 1}"];
+    let ours: [&[u8]; 7] = [
+        b"",
+        b"{",
+        b"\xff",
+        b"[]",
+        b"{\"serial\": 1}",
+        b"{\"format\": 99}",
+        EXAMPLE.as_bytes(),
+    ];
     for document in ours {
-        assert!(!is_of_somebody_else(document));
+        assert!(is_of_a_stack("dev", document));
     }
-    assert!(!is_of_somebody_else(EXAMPLE.as_bytes()));
+    for name in ["dev.previous", "Notes", "", "a--b"] {
+        assert!(!is_of_a_stack(name, b"{"));
+    }
 }
