@@ -151,17 +151,32 @@ fn without_records(state: &State) -> Value {
     document
 }
 
-/// What differs, field by field.
+/// What differs, field by field, and inside of those field by field.
 fn fields(old: &Value, new: &Value) -> Vec<(String, String)> {
     let (old, new) = (masked("", old), masked("", new));
-    let names = [&old, &new].into_iter().filter_map(Value::as_object);
+    let mut found = Vec::new();
+    for (name, old, new) in unlike(&old, &new) {
+        if old.is_object() && new.is_object() {
+            for (inner, old, new) in unlike(&old, &new) {
+                found.extend(differences(&format!("{name}.{inner}"), &old, &new));
+            }
+        } else {
+            found.extend(differences(&name, &old, &new));
+        }
+    }
+    found
+}
+
+/// The fields that are not the same on both sides.
+fn unlike(old: &Value, new: &Value) -> Vec<(String, Value, Value)> {
+    let names = [old, new].into_iter().filter_map(Value::as_object);
     let names: BTreeSet<&String> = names.flat_map(|fields| fields.keys()).collect();
+    let of = |value: &Value, name: &str| value.get(name).cloned().unwrap_or_default();
     let changed = names
         .into_iter()
-        .filter(|name| old.get(name) != new.get(name));
-    let of = |value: &Value, name: &str| value.get(name).cloned().unwrap_or_default();
+        .filter(|name| old.get(*name) != new.get(*name));
     changed
-        .flat_map(|name| differences(name, &of(&old, name), &of(&new, name)))
+        .map(|name| (name.clone(), of(old, name), of(new, name)))
         .collect()
 }
 
