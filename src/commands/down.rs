@@ -37,7 +37,7 @@ pub async fn run(
     globals: &Globals,
     printer: &Printer,
 ) -> Result<ExitCode, CommandError> {
-    let local = Local::open(globals).await?;
+    let local = Local::open(globals, printer).await?;
     let _lock = local.store.lock(local.suffix.as_str(), "down").await?;
     let session = Session::open(local, globals, printer).await?;
     check_protection(&session)?;

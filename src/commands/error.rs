@@ -106,6 +106,27 @@ impl From<StateError> for CommandError {
                     "wait until it is done; the lock goes when that process ends".to_owned(),
                 ],
             },
+            StateError::Unreadable { previous, .. } => {
+                let mut hints = Vec::new();
+                if let Some(previous) = previous {
+                    hints.push(format!(
+                        "`orderctl state push {previous} --force` puts the document before it back"
+                    ));
+                }
+                hints.push(
+                    "`orderctl state rebuild` writes a new one: AWS knows every resource by its name and tags"
+                        .to_owned(),
+                );
+                Self::Message {
+                    exit: 1,
+                    message: error.to_string(),
+                    hints,
+                }
+            }
+            StateError::Misplaced { found, .. } => {
+                let hint = format!("give --suffix {found}, or another --state");
+                Self::failed(error.to_string()).hint(hint)
+            }
             _ => Self::failed(error.to_string()),
         }
     }

@@ -31,9 +31,8 @@ pub(super) struct Local {
 }
 
 impl Local {
-    pub(super) async fn open(globals: &Globals) -> Result<Self, CommandError> {
-        let settings = config::load(&overrides(globals))?;
-        let store: Arc<dyn Store> = state::open(settings.state.as_deref())?.into();
+    pub(super) async fn open(globals: &Globals, printer: &Printer) -> Result<Self, CommandError> {
+        let (settings, store) = open_store(globals, printer).await?;
         let suffix = match &settings.suffix {
             Some(suffix) => suffix.clone(),
             None => only_stack(store.as_ref()).await?,
@@ -62,6 +61,26 @@ impl Local {
         }
         Ok(state)
     }
+}
+
+/// The settings, and the store of states they name.
+pub(super) async fn open_store(
+    globals: &Globals,
+    printer: &Printer,
+) -> Result<(Settings, Arc<dyn Store>), CommandError> {
+    let settings = config::load(&overrides(globals))?;
+    let store = store_at(settings.state.as_deref(), &settings, globals, printer).await?;
+    Ok((settings, store))
+}
+
+/// The store of states at a location, reached as the settings say.
+pub(super) async fn store_at(
+    location: Option<&str>,
+    _settings: &Settings,
+    _globals: &Globals,
+    _printer: &Printer,
+) -> Result<Arc<dyn Store>, CommandError> {
+    Ok(state::open(location)?.into())
 }
 
 fn overrides(globals: &Globals) -> Overrides {

@@ -18,7 +18,7 @@ use crate::engine::{
 use crate::resource::{
     Address, BoxFuture, Declared, Handle, Identity, NODE_TAG, Resolved, STACK_TAG, Scope, Tags,
 };
-use crate::state::{Journal, Lock, Record, State, StateError, Store};
+use crate::state::{Holder, Journal, Lock, Record, State, StateError, Store};
 
 pub(super) const STACK: &str = "dev";
 
@@ -108,6 +108,14 @@ impl Store for Disk {
                 owner: "nobody".into(),
             })
         })
+    }
+
+    fn holder<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<Option<Holder>, StateError>> {
+        Box::pin(async { Ok(None) })
+    }
+
+    fn unlock<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<Option<Holder>, StateError>> {
+        Box::pin(async { Ok(None) })
     }
 
     fn stacks(&self) -> BoxFuture<'_, Result<Vec<String>, StateError>> {
