@@ -157,6 +157,24 @@ impl<T: Traits> Resource for Fake<T> {
     async fn delete(cloud: &Cloud, scope: &Scope, live: &Live<Self>) -> Result<()> {
         cloud.delete(scope, &live.outputs).await
     }
+
+    async fn sweep(
+        cloud: &Cloud,
+        scope: &Scope,
+        _known: &[Settings<Resolved>],
+    ) -> Result<Vec<Live<Self>>> {
+        let found = cloud.sweep(T::behaviour(), scope).await?;
+        let live = |(outputs, spec, condition)| Live {
+            outputs,
+            spec,
+            condition,
+        };
+        Ok(found.into_iter().map(live).collect())
+    }
+
+    async fn make_way(cloud: &Cloud, _scope: &Scope, live: &Live<Self>) -> Result<Vec<String>> {
+        Ok(cloud.make_way(&live.outputs))
+    }
 }
 
 /// Refers to the one output of a fake kind.

@@ -12,8 +12,8 @@ use super::faults::Operation;
 use super::kinds::{self, Fake, Settings, Traits};
 use super::objects::Object;
 use crate::engine::{
-    Action, ApplyOptions, Context, Declaration, Event, Events, Graph, Plan, PlanError, PlanOptions,
-    READS_LAG, Report, Stop, TeardownOptions, apply, find_all, plan, teardown,
+    Action, ApplyOptions, Context, Declaration, Event, Events, Graph, Looks, Plan, PlanError,
+    PlanOptions, READS_LAG, Report, Stop, TeardownOptions, apply, find_all, plan, teardown,
 };
 use crate::resource::{
     Address, BoxFuture, Declared, Handle, Identity, NODE_TAG, Resolved, STACK_TAG, Scope, Tags,
@@ -285,9 +285,11 @@ impl World {
             };
             let journal = self.journal();
             let settle = Duration::from_secs(60);
+            let cloud = Arc::clone(&self.cloud);
             let options = TeardownOptions {
                 apply: self.apply_options(),
                 settle,
+                looks: Looks::with(move || kinds::all(&cloud)),
             };
             match teardown(&context, declaration, &whole, &journal, options).await {
                 Ok(report) => Ended::Finished(report),

@@ -3,7 +3,7 @@
 use aws_sdk_ec2::types::{Address as AwsAddress, DomainType, Filter, ResourceType, Tag};
 use serde::{Deserialize, Serialize};
 
-use super::{AllocationId, Described, change_tags, find, tag_on_create, tags_of};
+use super::{AllocationId, Described, change_tags, find, swept, tag_on_create, tags_of};
 use crate::aws::{Answer, Aws, GoneIsNone, missing};
 use crate::resource::{
     Changes, Condition, Identity, Last, Live, Refusal, Resource, Result, Scope, Stage, Tags,
@@ -90,6 +90,10 @@ impl Resource for ElasticIp {
             // AuthFailure: it is somebody else's by now (field guide, section 2). Should the
             // credentials be at fault instead, the next read says so.
             .gone_is_fine(&["InvalidAllocationID.NotFound", "AuthFailure"])
+    }
+
+    async fn sweep(aws: &Aws, scope: &Scope, _known: &[ElasticIpSpec]) -> Result<Vec<Live<Self>>> {
+        swept(aws, scope, live).await
     }
 }
 
