@@ -153,8 +153,12 @@ impl Cloud {
             let now = Instant::now();
             let all = inner.objects.values().chain(inner.ghosts.values());
             let of_kind = all.filter(|object| object.behaviour.kind == behaviour.kind);
-            let found = of_kind
-                .filter(|object| object.visible_at <= now && inner.is_of(object, &scope.stack));
+            let by_the_cloud =
+                |object: &Object| behaviour.only_named && object.spec.tags == Some(Tags::default());
+            let found = of_kind.filter(|object| {
+                let is_ours = inner.is_of(object, &scope.stack) || by_the_cloud(object);
+                object.visible_at <= now && is_ours
+            });
             Ok(found.map(|object| shown(object, now)).collect())
         })
         .await
@@ -468,7 +472,10 @@ impl Inner {
         let mut visible =
             visible.filter(|o| o.behaviour.kind == behaviour.kind && o.visible_at <= now);
         if let Some(arn) = last {
-            return visible.find(|object| object.id == id_of(arn));
+            return visible.find(|object| {
+                let same_name = behaviour.only_named && object.spec.name == want.name;
+                same_name || object.id == id_of(arn)
+            });
         }
         let ours = |object: &&Object| {
             let tags = object.spec.tags.as_ref();
