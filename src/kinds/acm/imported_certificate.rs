@@ -243,7 +243,9 @@ mod tests {
     use aws_sdk_acm::operation::list_certificates::ListCertificatesOutput;
     use aws_sdk_acm::operation::list_tags_for_certificate::ListTagsForCertificateOutput;
     use aws_sdk_acm::types::error::ResourceNotFoundException;
-    use aws_sdk_acm::types::{CertificateDetail, CertificateSummary, KeyAlgorithm};
+    use aws_sdk_acm::types::{CertificateSummary, KeyAlgorithm};
+    use aws_sdk_resourcegroupstagging::operation::get_resources::GetResourcesOutput;
+    use aws_sdk_resourcegroupstagging::types::ResourceTagMapping;
     use aws_smithy_mocks::{Rule, mock};
     use aws_smithy_types::error::ErrorMetadata;
     use serde_json::json;
@@ -421,5 +423,28 @@ mod tests {
         let (one, two) = (made("a.internal").unwrap(), made("a.internal").unwrap());
         assert!(one.private_key != two.private_key);
         assert!(made("ö.internal").is_err());
+    }
+
+    #[tokio::test]
+    async fn a_sweep_finds_by_domain_or_by_the_tag_index_and_asks_for_the_tags() {
+        for (known, is_indexed, found) in [
+            (vec![want()], false, 1),
+            (vec![], true, 1),
+            (vec![], false, 0),
+        ] {
+            let index = mock!(aws_sdk_resourcegroupstagging::Client::get_resources).then_output(
+                move || {
+                    let mapping = ResourceTagMapping::builder().resource_arn(ARN).build();
+                    GetResourcesOutput::builder()
+                        .set_resource_tag_mapping_list(is_indexed.then(|| vec![mapping]))
+                        .build()
+                },
+            );
+            let rules = [&listed(), &described(FAR), &tagged(), &index];
+            let swept = ImportedCertificate::sweep(&mocked(&rules), &scope(""), &known).await;
+            let swept = swept.unwrap();
+            assert_eq!(swept.len(), found, "{known:?} {is_indexed}");
+            assert!(swept.iter().all(|live| live.spec == want()));
+        }
     }
 }

@@ -226,4 +226,30 @@ mod tests {
             assert_eq!(done.is_ok(), fine, "{code}");
         }
     }
+
+    #[tokio::test]
+    async fn a_sweep_finds_all_of_the_stack_whatever_node_they_are_of() {
+        let both = mock!(Client::describe_addresses)
+            .match_requests(|r| r.filters()[0].name() == Some("tag:orderctl:stack"))
+            .then_output(|| {
+                let address = |id: &str, node| {
+                    let address = AwsAddress::builder()
+                        .allocation_id(id)
+                        .public_ip("192.0.2.1");
+                    address.set_tags(aws_tags(node)).build()
+                };
+                DescribeAddressesOutput::builder()
+                    .addresses(address("eipalloc-1", "elastic-ip-1"))
+                    .addresses(address("eipalloc-2", "elastic-ip-1"))
+                    .addresses(address("eipalloc-3", "elastic-ip-3"))
+                    .build()
+            });
+        let swept = ElasticIp::sweep(&mocked(&[&both]), &scope(""), &[]).await;
+        let swept = swept.unwrap();
+        let ids: Vec<&str> = swept
+            .iter()
+            .map(|live| &*live.outputs.allocation_id)
+            .collect();
+        assert_eq!(ids, ["eipalloc-1", "eipalloc-2", "eipalloc-3"]);
+    }
 }

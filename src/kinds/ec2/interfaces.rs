@@ -116,7 +116,8 @@ fn told(interface: &NetworkInterface) -> String {
     if is_unattached(interface) {
         parts.push("attached to nothing".to_owned());
     }
-    let requester = given(interface.requester_id());
+    let is_managed = interface.requester_managed() == Some(true);
+    let requester = given(interface.requester_id()).filter(|_| is_managed);
     let account = given(interface.owner_id()).map(|id| format!("account {id}"));
     parts.extend(requester.or(account).map(|owner| format!("of {owner}")));
     let id = interface.network_interface_id().unwrap_or("eni-?");
@@ -176,6 +177,7 @@ mod tests {
         let mut balancer = interface("eni-2", "ELB app/order-api-dev/1", Some("i-9"));
         balancer.attachment = Some(NetworkInterfaceAttachment::builder().build());
         balancer.requester_id = Some("amazon-elb".into());
+        balancer.requester_managed = Some(true);
         let mut ours = interface("eni-3", "", Some("i-8"));
         ours.tag_set = aws_tags("vpc");
         let found = vec![balancer, ours, interface("eni-1", "bastion", Some("i-7"))];

@@ -232,4 +232,15 @@ mod tests {
             .await
             .unwrap();
     }
+
+    #[tokio::test]
+    async fn a_sweep_finds_the_attachments_of_our_gateways_to_whatever_vpc() {
+        for (state, found) in [("available", 1), ("detaching", 1), ("detached", 0)] {
+            let aws = mocked(&[&attached_to("vpc-2", state)]);
+            let swept = InternetGatewayAttachment::sweep(&aws, &scope(""), &[]).await;
+            let swept = swept.unwrap();
+            assert_eq!(swept.len(), found, "{state}");
+            assert!(swept.iter().all(|live| &*live.outputs.vpc == "vpc-2"));
+        }
+    }
 }

@@ -323,4 +323,21 @@ mod tests {
             .unwrap();
         assert_eq!(aws.calls().writes(), 1);
     }
+
+    #[tokio::test]
+    async fn a_sweep_finds_failed_ones_and_no_tombstones() {
+        let all = mock!(Client::describe_nat_gateways).then_output(|| {
+            let mut failed = in_aws("nat-2", NatGatewayState::Failed);
+            failed.nat_gateway_addresses = None;
+            DescribeNatGatewaysOutput::builder()
+                .nat_gateways(in_aws("nat-1", NatGatewayState::Deleted))
+                .nat_gateways(failed)
+                .nat_gateways(in_aws("nat-3", NatGatewayState::Available))
+                .build()
+        });
+        let swept = NatGateway::sweep(&mocked(&[&all]), &scope(""), &[]).await;
+        let swept = swept.unwrap();
+        let ids: Vec<&str> = swept.iter().map(|live| &*live.outputs.id).collect();
+        assert_eq!(ids, ["nat-2", "nat-3"]);
+    }
 }

@@ -473,4 +473,30 @@ mod tests {
         assert_eq!((put.num_calls(), remove.num_calls()), (1, 1));
         assert_eq!(aws.calls().writes(), 2);
     }
+
+    #[tokio::test]
+    async fn a_sweep_finds_what_aws_made_under_our_names_and_nothing_of_a_stack_called_alike() {
+        let names = [
+            "/aws/rds/cluster/order-api-dev/audit",
+            "/aws/rds/cluster/order-api-dev/general",
+            "/aws/rds/cluster/order-api-dev-2/audit",
+            "/aws/rds/cluster/order-api-dev2",
+        ];
+        let groups = described(names.map(|name| group(name).build()).into());
+        let untagged = mock!(Client::list_tags_for_resource)
+            .then_output(|| ListTagsForResourceOutput::builder().build());
+        let known = |name: &str| LogGroupSpec {
+            name: name.into(),
+            ..want(7)
+        };
+        let aws = mocked(&[&groups, &untagged]);
+        let swept = LogGroup::sweep(&aws, &scope(""), &[known(names[0])]).await;
+        let swept: Vec<String> = swept.unwrap().into_iter().map(|it| it.spec.name).collect();
+        assert_eq!(swept, &names[..2]);
+        // Elsewhere somebody made it.
+        let groups = described(vec![group("/ecs/order-api-dev").build()]);
+        let aws = mocked(&[&groups, &untagged]);
+        let swept = LogGroup::sweep(&aws, &scope(""), &[want(7)]).await;
+        assert!(swept.unwrap().is_empty());
+    }
 }
