@@ -149,9 +149,11 @@ impl From<PlanError> for CommandError {
         // The same refusal for many nodes (no permission, no network) is one thing to tell.
         let mut by_text: BTreeMap<String, (Vec<String>, Option<String>)> = BTreeMap::new();
         for (address, error) in &error.errors {
-            let without_request = Error::new(error.operation(), error.class(), error.message())
-                .with_code(error.code().unwrap_or("no code"))
-                .to_string();
+            let without_request = Error::new(error.operation(), error.class(), error.message());
+            let without_request = match error.code() {
+                Some(code) => without_request.with_code(code).to_string(),
+                None => without_request.to_string(),
+            };
             let entry = by_text.entry(without_request).or_default();
             entry.0.push(address.to_string());
             entry.1 = error.advice().map(str::to_owned);

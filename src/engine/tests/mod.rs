@@ -16,3 +16,4 @@ mod interrupting;
 mod model;
 mod properties;
 mod removing;
+mod sweeping;

@@ -12,8 +12,8 @@ use super::faults::Operation;
 use super::kinds::{self, Fake, Settings, Traits};
 use super::objects::Object;
 use crate::engine::{
-    Action, ApplyOptions, Context, Declaration, Event, Events, Graph, Plan, PlanError, PlanOptions,
-    READS_LAG, Report, Stop, TeardownOptions, apply, find_all, plan, teardown,
+    Action, ApplyOptions, Context, Declaration, Event, Events, Graph, Looks, Plan, PlanError,
+    PlanOptions, READS_LAG, Report, Stop, TeardownOptions, Whole, apply, find_all, plan, teardown,
 };
 use crate::resource::{
     Address, BoxFuture, Declared, Handle, Identity, NODE_TAG, Resolved, STACK_TAG, Scope, Tags,
@@ -283,26 +283,42 @@ impl World {
         ended
     }
 
+    /// What `orderctl down` finds and shows.
+    pub(super) async fn whole(&self, declaration: &Declaration) -> Whole {
+        let context = self.context(Events::nowhere());
+        find_all(&context, declaration, &self.state())
+            .await
+            .unwrap()
+    }
+
     /// What `orderctl down` does.
     pub(super) async fn down(&self, declaration: &Declaration) -> Ended {
+        let (sender, mut receiver) = tokio::sync::mpsc::unbounded_channel();
         let run = async {
-            let context = self.context(Events::nowhere());
+            let context = self.context(Events::to(sender));
             let whole = match find_all(&context, declaration, &self.state()).await {
                 Ok(whole) => whole,
                 Err(error) => return Ended::Blind(error),
             };
             let journal = self.journal();
             let settle = Duration::from_secs(60);
+            let cloud = Arc::clone(&self.cloud);
             let options = TeardownOptions {
                 apply: self.apply_options(),
                 settle,
+                looks: Looks::with(move || kinds::all(&cloud)),
             };
             match teardown(&context, declaration, &whole, &journal, options).await {
                 Ok(report) => Ended::Finished(report),
                 Err(error) => Ended::Unsaved(error),
             }
         };
-        self.process(run).await.unwrap_or(Ended::Crashed)
+        let ended = self.process(run).await.unwrap_or(Ended::Crashed);
+        let mut events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
+        while let Ok(event) = receiver.try_recv() {
+            events.push(event);
+        }
+        ended
     }
 
     /// Runs `up` where nothing may go wrong.
