@@ -11,7 +11,7 @@ use super::make::{brief, may_be_hidden};
 use super::observe::{Look, unknown_kind};
 use super::plan::{Action, Owner, PlannedNode, owner};
 use super::report::Left;
-use super::wait::{Outcome, Pace, persist};
+use super::wait::{Outcome, Pace, Stopped, persist};
 use crate::resource::{AnyLive, Class, Condition, Error, Replacement, Result, Scope, Verb};
 use crate::state::{Intent, IntentAction, Record};
 
@@ -171,7 +171,7 @@ impl Instance<'_> {
         loop {
             let live = self
                 .observe(&scope)
-                .await
+                .await?
                 .map_err(|error| StepEnd::Failed(Left::Recorded, error))?;
             let Some(live) = live else {
                 if sent.is_some() || !self.may_still_show(begun) {
@@ -179,9 +179,7 @@ impl Instance<'_> {
                 }
                 let reason = "looking for what was made moments ago";
                 self.run.waiting(&self.planned.address, reason);
-                pace.pause(&self.run.options.stop)
-                    .await
-                    .map_err(|_| StepEnd::Stopped)?;
+                pace.pause(&self.run.options.stop).await?;
                 continue;
             };
             // Found by its name alone, and not ours: then ours was never made.
@@ -209,9 +207,7 @@ impl Instance<'_> {
                 return Err(StepEnd::Failed(Left::Recorded, error));
             }
             self.run.waiting(&self.planned.address, "being deleted");
-            pace.pause(&self.run.options.stop)
-                .await
-                .map_err(|_| StepEnd::Stopped)?;
+            pace.pause(&self.run.options.stop).await?;
         }
     }
 
@@ -246,22 +242,19 @@ impl Instance<'_> {
             &self.planned.profile,
             Verb::Delete,
             &self.run.options.stop,
-            || async {
-                let _permit = self.run.permit().await;
-                kind.delete(scope, live).await
-            },
+            || self.run.call(kind.delete(scope, live)),
             |error| self.run.waiting(&self.planned.address, brief(error)),
         )
         .await;
         match outcome {
             Outcome::Done(()) => Ok(true),
             Outcome::Unclear(_) => Ok(false),
-            Outcome::Stopped => Err(StepEnd::Stopped),
+            Outcome::Stopped(stopped) => Err(stopped.into()),
             Outcome::Failed(error) => Err(StepEnd::Failed(Left::Recorded, error)),
         }
     }
 
-    async fn observe(&self, scope: &Scope) -> Result<Option<AnyLive>> {
+    async fn observe(&self, scope: &Scope) -> Result<Result<Option<AnyLive>>, Stopped> {
         let look = Look {
             kind: self.planned.profile.kind,
             scope: scope.clone(),
@@ -271,7 +264,6 @@ impl Instance<'_> {
                 .clone()
                 .map(|outputs| (outputs, self.spec.clone())),
         };
-        let _permit = self.run.permit().await;
-        look.run(&self.run.context.kinds).await
+        self.run.look(look).await
     }
 }

@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-pub use journal::Journal;
+pub use journal::{Journal, Unrecorded};
 pub use local::LocalStore;
 
 use crate::resource::{Address, BoxFuture};

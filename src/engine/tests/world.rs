@@ -13,7 +13,7 @@ use super::kinds::{self, Fake, Settings, Traits};
 use super::objects::Object;
 use crate::engine::{
     Action, ApplyOptions, Context, Declaration, Event, Events, Graph, Plan, PlanError, PlanOptions,
-    READS_LAG, Report, Stop, TeardownOptions, apply, find_all, plan, teardown,
+    READS_LAG, Report, Stop, Stopper, TeardownOptions, apply, find_all, plan, teardown,
 };
 use crate::resource::{
     Address, BoxFuture, Declared, Handle, Identity, NODE_TAG, Resolved, STACK_TAG, Scope, Tags,
@@ -152,7 +152,7 @@ pub(super) struct World {
     pub(super) adopt: bool,
     pub(super) final_snapshot: Option<String>,
     pub(super) stop: Stop,
-    stop_sender: tokio::sync::watch::Sender<bool>,
+    stopper: Stopper,
     events: Mutex<Vec<Event>>,
 }
 
@@ -168,7 +168,7 @@ impl World {
             faults: Mutex::default(),
             faults_met: AtomicUsize::new(0),
         };
-        let (stop_sender, stop) = Stop::pair();
+        let (stopper, stop) = Stop::pair();
         Self {
             cloud,
             disk: Arc::new(disk),
@@ -176,17 +176,17 @@ impl World {
             adopt: false,
             final_snapshot: None,
             stop,
-            stop_sender,
+            stopper,
             events: Mutex::default(),
         }
     }
 
     pub(super) fn stop(&self) {
-        self.stop_sender.send_replace(true);
+        self.stopper.stop();
     }
 
     pub(super) fn go_on(&self) {
-        self.stop_sender.send_replace(false);
+        self.stopper.go_on();
     }
 
     pub(super) fn state(&self) -> State {
