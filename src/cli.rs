@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
+use crate::commands::interrupt::Interrupt;
 use crate::commands::{self, CommandError};
 use crate::ui::{ColorChoice, Printer, PrinterOptions};
 
@@ -102,7 +103,14 @@ pub fn main() -> ExitCode {
         .enable_all()
         .build();
     let result = match runtime {
-        Ok(runtime) => runtime.block_on(run(cli.command, &globals, &printer)),
+        Ok(runtime) => {
+            let interrupt = Interrupt::listen(&printer);
+            let command = run(cli.command, &globals, &printer);
+            let ended = runtime.block_on(interrupt.race(&printer, command));
+            // A thread that waits for an answer from the terminal would wait on.
+            runtime.shutdown_background();
+            ended
+        }
         Err(error) => Err(CommandError::failed(format!("no runtime: {error}"))),
     };
     match result {

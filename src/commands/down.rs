@@ -78,6 +78,7 @@ pub async fn run(
     let begun = Instant::now();
     let mut state = session.state.clone();
     state.account = Some(session.account.clone());
+    let stop = interrupt::changing();
     let journal = Arc::new(Journal::new(Arc::clone(&session.local.store), state));
     let (events, follower) = progress::follow(printer, Some(whole.nodes.len()));
     let context = session.context(false, events);
@@ -86,7 +87,7 @@ pub async fn run(
             parallelism: args.parallelism.into(),
             adopt: false,
             final_snapshot: args.final_snapshot.then(|| snapshot_name(&session)),
-            stop: interrupt::listen(printer),
+            stop,
         },
         settle: session.delays.log_groups,
         looks: session.looks(),
@@ -97,10 +98,8 @@ pub async fn run(
     let report = report?;
     let recorded = journal.read(|state| state.records.len());
     super::show_report(&report, recorded, begun.elapsed(), printer);
-    if report.stopped {
-        return Err(CommandError::Reported(130));
-    }
-    if !report.is_complete() || recorded > 0 {
+    super::not_done(&report)?;
+    if recorded > 0 {
         return Err(CommandError::Reported(1));
     }
     journal.remove().await?;

@@ -46,6 +46,15 @@ impl CommandError {
         }
     }
 
+    /// The end of a command that a signal stopped before it had changed anything, exit code 130.
+    pub fn interrupted() -> Self {
+        Self::Message {
+            exit: super::interrupt::INTERRUPTED,
+            message: "interrupted; nothing was changed".to_owned(),
+            hints: vec!["run the same command again".to_owned()],
+        }
+    }
+
     /// Adds what to do.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {

@@ -57,6 +57,7 @@ pub async fn run(
     }
     let mut state = session.state.clone();
     session.enter_facts(&mut state);
+    let stop = interrupt::changing();
     let begun = Instant::now();
     let journal = Arc::new(Journal::new(
         Arc::clone(&session.local.store),
@@ -71,18 +72,21 @@ pub async fn run(
         parallelism: args.parallelism.into(),
         adopt: args.adopt,
         final_snapshot: None,
-        stop: interrupt::listen(printer),
+        stop,
     };
     let report = engine::apply(&context, &declaration, &plan, &journal, options).await;
     drop(context);
     follower.finish().await;
-    save_outputs(&journal, &declaration).await?;
+    let saved = save_outputs(&journal, &declaration).await;
     tracing::info!(
         reads = session.aws.calls().reads(),
         writes = session.aws.calls().writes(),
         "calls"
     );
-    finish(&session, &journal, &plan, &report, begun, globals, printer)
+    show_end(&journal, &plan, &report, begun, printer);
+    super::not_done(&report)?;
+    saved?;
+    finish(&session, &journal, globals, printer)
 }
 
 async fn make_plan(
@@ -188,28 +192,22 @@ async fn save_outputs(journal: &Journal, declaration: &Declaration) -> Result<()
     Ok(())
 }
 
+fn show_end(journal: &Journal, plan: &Plan, report: &Report, begun: Instant, printer: &Printer) {
+    if plan.is_empty() && report.is_complete() {
+        printer.note("No changes: the stack is as declared.");
+    } else {
+        let recorded = journal.read(|state| state.records.len());
+        super::show_report(report, recorded, begun.elapsed(), printer);
+    }
+}
+
 fn finish(
     session: &Session,
     journal: &Journal,
-    plan: &Plan,
-    report: &Report,
-    begun: Instant,
     globals: &Globals,
     printer: &Printer,
 ) -> Result<ExitCode, CommandError> {
     let state = journal.read(Clone::clone);
-    if plan.is_empty() && report.is_complete() {
-        printer.note("No changes: the stack is as declared.");
-    } else {
-        let recorded = state.records.len();
-        super::show_report(report, recorded, begun.elapsed(), printer);
-    }
-    if report.stopped {
-        return Err(CommandError::Reported(130));
-    }
-    if !report.is_complete() {
-        return Err(CommandError::Reported(1));
-    }
     let format = if globals.json {
         outputs::Format::Json
     } else {

@@ -77,16 +77,13 @@ impl Maker<'_> {
                 &self.planned.profile,
                 Verb::Create,
                 &self.run.options.stop,
-                || async {
-                    let _permit = self.run.permit().await;
-                    self.kind.create(scope, &self.want).await
-                },
+                || self.run.call(self.kind.create(scope, &self.want)),
                 |error| self.run.waiting(self.address(), brief(error)),
             )
             .await;
             match outcome {
                 Outcome::Done(outputs) => return Ok(outputs),
-                Outcome::Stopped => return Err(StepEnd::Stopped),
+                Outcome::Stopped(stopped) => return Err(stopped.into()),
                 Outcome::Failed(error) if error.class() == Class::AlreadyExists => {
                     // The name may be taken by what an earlier try made and reads do not show yet.
                     return match self.look_for(self.run.context.lag).await? {
@@ -116,11 +113,7 @@ impl Maker<'_> {
                             return Err(StepEnd::Failed(Left::Traceable, error));
                         }
                         _ => {
-                            let stop = &self.run.options.stop;
-                            Pace::new()
-                                .pause(stop)
-                                .await
-                                .map_err(|_| StepEnd::Stopped)?;
+                            Pace::new().pause(&self.run.options.stop).await?;
                         }
                     }
                 }
@@ -203,15 +196,13 @@ impl Maker<'_> {
         let begun = Instant::now();
         let mut pace = Pace::new();
         loop {
-            match self.observe().await {
+            match self.observe().await? {
                 Ok(Some(live)) if !self.is_retired(&live) => return Ok(Some(live)),
                 Ok(_) if begun.elapsed() >= patience => return Ok(None),
                 Ok(_) => {}
                 Err(error) => return Err(StepEnd::Failed(Left::Traceable, error)),
             }
-            pace.pause(&self.run.options.stop)
-                .await
-                .map_err(|_| StepEnd::Stopped)?;
+            pace.pause(&self.run.options.stop).await?;
         }
     }
 }

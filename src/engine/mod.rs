@@ -25,10 +25,10 @@ pub use apply::{ApplyOptions, apply};
 pub use events::{Event, Events, Phase};
 pub use graph::{Declaration, Graph, GraphError, Node};
 pub use plan::{Action, Plan, PlanError, PlanOptions, PlannedNode, plan};
-pub use report::{Left, Report, StepError};
+pub use report::{Left, Report, StepError, Unsaved};
 pub use sweep::{Whole, find_all, ids};
 pub use teardown::{Looks, TeardownOptions, teardown};
-pub use wait::{Stop, settle};
+pub use wait::{GRACE, Stop, Stopped, Stopper, settle};
 
 use crate::resource::{Address, AnyKind, Profile, Scope};
 

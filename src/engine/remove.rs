@@ -12,7 +12,7 @@ use super::make::{brief, may_be_hidden};
 use super::observe::{Look, unknown_kind};
 use super::plan::{Action, Owner, PlannedNode, owner};
 use super::report::Left;
-use super::wait::{Outcome, Pace, persist};
+use super::wait::{Outcome, Pace, Stopped, persist};
 use crate::resource::{AnyLive, Class, Condition, Error, Replacement, Result, Scope, Verb};
 use crate::state::{Intent, IntentAction, Record};
 
@@ -183,7 +183,7 @@ impl Instance<'_> {
                 Some(live) => Some(live),
                 None => self
                     .observe(&scope)
-                    .await
+                    .await?
                     .map_err(|error| StepEnd::Failed(Left::Recorded, error))?,
             };
             let Some(live) = live else {
@@ -192,9 +192,7 @@ impl Instance<'_> {
                 }
                 let reason = "looking for what was made moments ago";
                 self.run.waiting(&self.planned.address, reason);
-                pace.pause(&self.run.options.stop)
-                    .await
-                    .map_err(|_| StepEnd::Stopped)?;
+                pace.pause(&self.run.options.stop).await?;
                 continue;
             };
             // Found by its name alone, and not ours: then ours was never made.
@@ -225,9 +223,7 @@ impl Instance<'_> {
                 return Err(StepEnd::Failed(Left::Recorded, error));
             }
             self.run.waiting(&self.planned.address, "being deleted");
-            pace.pause(&self.run.options.stop)
-                .await
-                .map_err(|_| StepEnd::Stopped)?;
+            pace.pause(&self.run.options.stop).await?;
         }
     }
 
@@ -265,13 +261,12 @@ impl Instance<'_> {
             Verb::Delete,
             &self.run.options.stop,
             || async {
-                let _permit = self.run.permit().await;
-                let answer = kind.delete(scope, live).await;
+                let answer = self.run.call(kind.delete(scope, live)).await?;
                 let refused = answer.as_ref().err();
                 if refused.is_some_and(|e| profile.refuses(Verb::Delete, e)) && users.is_due() {
-                    users.are(kind.make_way(scope, live).await);
+                    users.are(self.run.call(kind.make_way(scope, live)).await?);
                 }
-                answer
+                Ok(answer)
             },
             |error| {
                 let text = format!("{}{}", brief(error), users.text());
@@ -282,12 +277,12 @@ impl Instance<'_> {
         match outcome {
             Outcome::Done(()) => Ok(true),
             Outcome::Unclear(_) => Ok(false),
-            Outcome::Stopped => Err(StepEnd::Stopped),
+            Outcome::Stopped(stopped) => Err(stopped.into()),
             Outcome::Failed(error) => Err(StepEnd::Failed(Left::Recorded, users.explain(error))),
         }
     }
 
-    async fn observe(&self, scope: &Scope) -> Result<Option<AnyLive>> {
+    async fn observe(&self, scope: &Scope) -> Result<Result<Option<AnyLive>>, Stopped> {
         let look = Look {
             kind: self.planned.profile.kind,
             scope: scope.clone(),
@@ -297,8 +292,7 @@ impl Instance<'_> {
                 .clone()
                 .map(|outputs| (outputs, self.spec.clone())),
         };
-        let _permit = self.run.permit().await;
-        look.run(&self.run.context.kinds).await
+        self.run.look(look).await
     }
 }
 

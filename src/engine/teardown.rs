@@ -69,6 +69,7 @@ pub async fn teardown(
         let records = records.map(|(address, (record, _))| (address.clone(), record.clone()));
         journal.write(|state| state.records.extend(records)).await?;
     }
+    let stop = &options.apply.stop;
     let mut report = delete_recorded(context, whole, journal, &options).await;
     if !report.is_complete() {
         return Ok(report);
@@ -79,10 +80,24 @@ pub async fn teardown(
             reason,
             during: options.settle,
         });
-        settle(options.settle, &options.apply.stop).await;
+        settle(options.settle, stop).await;
     }
     for round in 0..=ROUNDS {
-        let mut left = match leftovers(context, declaration, whole, journal, &options.looks).await {
+        // A look that a stop cuts short proves nothing.
+        let looked = stop
+            .cut(leftovers(
+                context,
+                declaration,
+                whole,
+                journal,
+                &options.looks,
+            ))
+            .await;
+        let Ok(looked) = looked else {
+            report.stopped = true;
+            return Ok(report);
+        };
+        let mut left = match looked {
             Ok(left) => left,
             Err(PlanError { errors }) => {
                 report
@@ -114,6 +129,8 @@ pub async fn teardown(
             report.failed.extend(again.failed);
             report.skipped.extend(again.skipped);
             report.stopped |= again.stopped;
+            report.unanswered.extend(again.unanswered);
+            report.unsaved = again.unsaved;
         }
         if !report.is_complete() {
             break;

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 pub use holder::{Holder, operator};
-pub use journal::Journal;
+pub use journal::{Journal, Unrecorded};
 pub use local::LocalStore;
 
 use crate::resource::{Address, BoxFuture};

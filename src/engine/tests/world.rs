@@ -13,7 +13,8 @@ use super::kinds::{self, Fake, Settings, Traits};
 use super::objects::Object;
 use crate::engine::{
     Action, ApplyOptions, Context, Declaration, Event, Events, Graph, Looks, Plan, PlanError,
-    PlanOptions, READS_LAG, Report, Stop, TeardownOptions, Whole, apply, find_all, plan, teardown,
+    PlanOptions, READS_LAG, Report, Stop, Stopper, TeardownOptions, Whole, apply, find_all, plan,
+    teardown,
 };
 use crate::resource::{
     Address, BoxFuture, Declared, Handle, Identity, NODE_TAG, Resolved, STACK_TAG, Scope, Tags,
@@ -160,7 +161,7 @@ pub(super) struct World {
     pub(super) adopt: bool,
     pub(super) final_snapshot: Option<String>,
     pub(super) stop: Stop,
-    stop_sender: tokio::sync::watch::Sender<bool>,
+    stopper: Stopper,
     events: Mutex<Vec<Event>>,
 }
 
@@ -176,7 +177,7 @@ impl World {
             faults: Mutex::default(),
             faults_met: AtomicUsize::new(0),
         };
-        let (stop_sender, stop) = Stop::pair();
+        let (stopper, stop) = Stop::pair();
         Self {
             cloud,
             disk: Arc::new(disk),
@@ -184,17 +185,17 @@ impl World {
             adopt: false,
             final_snapshot: None,
             stop,
-            stop_sender,
+            stopper,
             events: Mutex::default(),
         }
     }
 
     pub(super) fn stop(&self) {
-        self.stop_sender.send_replace(true);
+        self.stopper.stop();
     }
 
     pub(super) fn go_on(&self) {
-        self.stop_sender.send_replace(false);
+        self.stopper.go_on();
     }
 
     pub(super) fn state(&self) -> State {
