@@ -46,6 +46,15 @@ impl CommandError {
         }
     }
 
+    /// The end of a command that a signal stopped before it had changed anything, exit code 130.
+    pub fn interrupted() -> Self {
+        Self::Message {
+            exit: 130,
+            message: "interrupted; nothing was changed".to_owned(),
+            hints: vec!["run the same command again".to_owned()],
+        }
+    }
+
     /// Adds what to do.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
@@ -98,18 +107,37 @@ impl From<Error> for CommandError {
 
 impl From<StateError> for CommandError {
     fn from(error: StateError) -> Self {
-        match &error {
-            StateError::Locked { .. } => Self::Message {
-                exit: 3,
-                message: error.to_string(),
-                hints: vec![
-                    "wait until it is done; the lock goes when that process ends".to_owned(),
-                ],
-            },
-            _ => Self::failed(error.to_string()),
+        let (exit, hints) = match &error {
+            StateError::Locked { .. } => (3, vec![WAIT.to_owned(), GONE.to_owned()]),
+            StateError::Lost { .. } => (3, vec![LOST.to_owned()]),
+            StateError::Changed { .. } => (1, vec![CHANGED.to_owned()]),
+            StateError::Remote { error, .. } => {
+                (1, error.advice().map(str::to_owned).into_iter().collect())
+            }
+            StateError::Unreadable { place, .. } => {
+                let earlier = match place.starts_with("s3://") {
+                    true => {
+                        "the bucket's versioning keeps earlier documents: `aws s3api list-object-versions`"
+                    }
+                    false => "the document before it stands beside it (`.previous.json`)",
+                };
+                (1, vec![earlier.to_owned()])
+            }
+            _ => (1, Vec::new()),
+        };
+        let message = error.to_string();
+        Self::Message {
+            exit,
+            message,
+            hints,
         }
     }
 }
+
+const WAIT: &str = "wait until it is done; --lock-timeout 10m waits for it that long";
+const GONE: &str = "if that run is gone: a lock in a directory goes with its process, a lease in S3 ends by itself when nobody renews it";
+const LOST: &str = "nothing else was sent, and the state is the other run's now; what this one had announced stands in it. Once the                     stack is free, run the same command again";
+const CHANGED: &str = "find out who writes there without the lock, then run the same command again";
 
 impl From<GraphError> for CommandError {
     fn from(error: GraphError) -> Self {

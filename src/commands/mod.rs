@@ -2,6 +2,7 @@
 
 pub mod down;
 mod error;
+mod hold;
 pub mod init;
 mod interrupt;
 pub mod outputs;
@@ -15,6 +16,7 @@ pub use error::CommandError;
 use std::time::Duration;
 
 use crate::engine::Report;
+use crate::state::RunOutcome;
 use crate::ui::{Printer, report_view};
 
 /// Shows what a question is about; with --quiet too, unless it is answered already.
@@ -37,6 +39,17 @@ async fn confirm(printer: &Printer, question: &str) -> Result<bool, CommandError
     let (printer, question) = (printer.clone(), question.to_owned());
     let answer = tokio::task::spawn_blocking(move || printer.confirm(&question)).await;
     answer.map_err(|error| CommandError::failed(format!("no answer could be read: {error}")))
+}
+
+/// How a run ended, for the state.
+fn outcome(report: &Report) -> RunOutcome {
+    if report.stopped {
+        RunOutcome::Interrupted
+    } else if report.is_complete() {
+        RunOutcome::Done
+    } else {
+        RunOutcome::Failed
+    }
 }
 
 /// Shows how a run ended.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::CommandError;
-use crate::aws::{Aws, Connection};
+use crate::aws::{Aws, Bucket, Connection};
 use crate::cli::Globals;
 use crate::config::{self, Environment, Overrides, Settings, Suffix};
 use crate::engine::{Context, Declaration, Events, READS_LAG};
@@ -15,7 +15,7 @@ use crate::kinds::{ecr, registry};
 use crate::resource::Scope;
 use crate::sandbox::{self, SandboxDirs};
 use crate::stack::{self, Facts};
-use crate::state::{self, State, Store};
+use crate::state::{LocalStore, Location, S3Store, State, Store};
 use crate::ui::Printer;
 
 /// The state's key for the chosen Availability Zones.
@@ -31,9 +31,8 @@ pub(super) struct Local {
 }
 
 impl Local {
-    pub(super) async fn open(globals: &Globals, _printer: &Printer) -> Result<Self, CommandError> {
-        let settings = config::load(&overrides(globals))?;
-        let store: Arc<dyn Store> = state::open(settings.state.as_deref())?.into();
+    pub(super) async fn open(globals: &Globals, printer: &Printer) -> Result<Self, CommandError> {
+        let (settings, store) = open_store(globals, printer).await?;
         let suffix = match &settings.suffix {
             Some(suffix) => suffix.clone(),
             None => only_stack(store.as_ref()).await?,
@@ -62,6 +61,33 @@ impl Local {
         }
         Ok(state)
     }
+}
+
+/// The settings, and the store of states they name.
+pub(super) async fn open_store(
+    globals: &Globals,
+    printer: &Printer,
+) -> Result<(Settings, Arc<dyn Store>), CommandError> {
+    let settings = config::load(&overrides(globals))?;
+    let store = store_at(settings.state.as_deref(), &settings, globals, printer).await?;
+    Ok((settings, store))
+}
+
+/// The store of states at a location, reached as the settings say.
+pub(super) async fn store_at(
+    location: Option<&str>,
+    settings: &Settings,
+    globals: &Globals,
+    printer: &Printer,
+) -> Result<Arc<dyn Store>, CommandError> {
+    Ok(match Location::of(location) {
+        Location::Directory(directory) => Arc::new(LocalStore::new(directory)),
+        Location::Bucket { bucket, prefix } => {
+            let (connection, _) = connection(settings, globals, printer).await?;
+            let bucket = Bucket::connect(&connection, bucket, prefix).await;
+            Arc::new(S3Store::new(Arc::new(bucket)))
+        }
+    })
 }
 
 fn overrides(globals: &Globals) -> Overrides {

@@ -13,7 +13,7 @@ use super::graph::{Declaration, Node};
 use super::plan::{Action, Plan, PlannedNode};
 use super::report::{Left, Report, StepError};
 use super::schedule::{Schedule, Step, schedule};
-use super::wait::Stop;
+use super::wait::{Stop, Stopped};
 use super::{Context, make, remove};
 use crate::resource::{Address, Error, Wait, resolve};
 use crate::state::{Journal, StateError};
@@ -42,6 +42,10 @@ pub(super) enum StepEnd {
 
 impl From<StateError> for StepEnd {
     fn from(error: StateError) -> Self {
+        // The whole run ends then, and says why.
+        if matches!(error, StateError::Lost { .. }) {
+            return Self::Stopped;
+        }
         let source = Error::new("state", crate::resource::Class::Refused, error.to_string())
             .with_advice("make the state writable again, then run the same command again");
         Self::Failed(Left::Traceable, source)
@@ -134,6 +138,16 @@ impl Run {
     /// Waits for a place among the calls in flight.
     pub(super) async fn permit(&self) -> Option<SemaphorePermit<'_>> {
         self.permits.acquire().await.ok()
+    }
+
+    /// Makes a call that may change something, as soon as there is a place among those in flight;
+    /// none once the lease is lost.
+    pub(super) async fn call<T>(&self, call: impl Future<Output = T>) -> Result<T, Stopped> {
+        let _permit = self.permit().await;
+        match self.journal.may_change().await {
+            Ok(()) => Ok(call.await),
+            Err(_) => Err(Stopped),
+        }
     }
 
     /// The node's specification with everything that is known by now.

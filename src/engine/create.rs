@@ -69,10 +69,7 @@ impl Maker<'_> {
                 &self.planned.profile,
                 Verb::Create,
                 &self.run.options.stop,
-                || async {
-                    let _permit = self.run.permit().await;
-                    self.kind.create(scope, &self.want).await
-                },
+                || self.run.call(self.kind.create(scope, &self.want)),
                 |error| self.run.waiting(self.address(), brief(error)),
             )
             .await;

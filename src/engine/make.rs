@@ -308,9 +308,9 @@ impl Maker<'_> {
             &self.planned.profile,
             Verb::Update,
             &self.run.options.stop,
-            || async {
-                let _permit = self.run.permit().await;
-                self.kind.update(&scope, live, &self.want, changes).await
+            || {
+                let update = self.kind.update(&scope, live, &self.want, changes);
+                self.run.call(update)
             },
             |error| self.run.waiting(self.address(), brief(error)),
         )

@@ -246,10 +246,7 @@ impl Instance<'_> {
             &self.planned.profile,
             Verb::Delete,
             &self.run.options.stop,
-            || async {
-                let _permit = self.run.permit().await;
-                kind.delete(scope, live).await
-            },
+            || self.run.call(kind.delete(scope, live)),
             |error| self.run.waiting(&self.planned.address, brief(error)),
         )
         .await;

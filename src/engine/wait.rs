@@ -96,14 +96,15 @@ pub(super) async fn persist<T, F>(
     mut waiting: impl FnMut(&Error),
 ) -> Outcome<T>
 where
-    F: Future<Output = Result<T>>,
+    F: Future<Output = Result<Result<T>, Stopped>>,
 {
     let begun = Instant::now();
     let mut pace = Pace::new();
     loop {
         let error = match call().await {
-            Ok(value) => return Outcome::Done(value),
-            Err(error) => error,
+            Err(Stopped) => return Outcome::Stopped,
+            Ok(Ok(value)) => return Outcome::Done(value),
+            Ok(Err(error)) => error,
         };
         match profile.patience(verb, &error) {
             Some(patience) if begun.elapsed() < patience => {

@@ -1,0 +1,3 @@
+//! The documents, and the store in a bucket under virtual time: races, lost answers, zombies.
+
+mod documents;
