@@ -32,6 +32,9 @@ use super::observer::{CallCount, CallObserver};
 use crate::resource::{Class, Error};
 use crate::state::{Answer, Expect, Object, ObjectError, Objects};
 
+#[cfg(test)]
+mod tests;
+
 /// How long one request may take: far less than a lease lasts, so that a renewal can be repeated.
 const ATTEMPT: Duration = Duration::from_secs(20);
 

@@ -273,6 +273,7 @@ enum Missed {
 }
 
 impl HeldLease {
+    /// Begins to renew a lease that was asked for at this time.
     fn keep(
         locks: Locks,
         stack: &str,
@@ -362,10 +363,14 @@ impl HeldLease {
 
     fn lose(&self, how: &str) -> StateError {
         let lost = self.lost(how);
-        self.status.send_modify(|status| {
-            status.lost.get_or_insert_with(|| lost.clone());
-        });
+        self.status
+            .send_modify(|status| status.lost = Some(lost.clone()));
         lost
+    }
+
+    #[cfg(test)]
+    pub(super) fn lose_for_a_test(&self) {
+        self.lose("a test took it away");
     }
 
     async fn renew(self: Arc<Self>) {
@@ -500,7 +505,9 @@ impl Held for LeaseLock {
 impl Drop for LeaseLock {
     fn drop(&mut self) {
         // Without heartbeats the lease ends by itself.
-        self.0.lose("it was given up");
+        if self.0.is_lost().is_none() {
+            self.0.lose("it was given up");
+        }
         let mut heartbeat = self
             .0
             .heartbeat

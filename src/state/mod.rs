@@ -388,3 +388,17 @@ impl Lease {
         }
     }
 }
+
+#[cfg(test)]
+impl Lease {
+    /// One that nobody takes away but [`Lease::lose_for_a_test`].
+    pub(crate) async fn of_a_test() -> Self {
+        tests::lease().await
+    }
+
+    pub(crate) fn lose_for_a_test(&self) {
+        if let Some(lease) = &self.0 {
+            lease.lose_for_a_test();
+        }
+    }
+}
