@@ -49,6 +49,10 @@ impl From<Stopped> for StepEnd {
 
 impl From<StateError> for StepEnd {
     fn from(error: StateError) -> Self {
+        // The whole run ends then, and says why.
+        if matches!(error, StateError::Lost { .. }) {
+            return Self::Stopped;
+        }
         let source = Error::new("state", crate::resource::Class::Refused, error.to_string())
             .with_advice("make the state writable again, then run the same command again");
         Self::Failed(Left::Traceable, source)
@@ -151,6 +155,9 @@ impl Run {
     pub(super) async fn call<T>(&self, call: impl Future<Output = T>) -> Result<T, Stopped> {
         let stop = &self.options.stop;
         let _permit = stop.cut(self.permits.acquire()).await?;
+        if self.journal.may_change().await.is_err() {
+            return Err(Stopped::Idle);
+        }
         stop.answer(call).await
     }
 
@@ -162,6 +169,16 @@ impl Run {
         let stop = &self.options.stop;
         let _permit = stop.cut(self.permits.acquire()).await?;
         stop.cut(look.run(&self.context.kinds)).await
+    }
+
+    /// Makes a call that may change something, as soon as there is a place among those in flight;
+    /// none once the lease is lost.
+    pub(super) async fn call<T>(&self, call: impl Future<Output = T>) -> Result<T, Stopped> {
+        let _permit = self.permit().await;
+        match self.journal.may_change().await {
+            Ok(()) => Ok(call.await),
+            Err(_) => Err(Stopped),
+        }
     }
 
     /// The node's specification with everything that is known by now.

@@ -19,7 +19,7 @@ use crate::engine::{
 use crate::resource::{
     Address, BoxFuture, Declared, Handle, Identity, NODE_TAG, Resolved, STACK_TAG, Scope, Tags,
 };
-use crate::state::{Holder, Journal, Lock, Record, State, StateError, Store};
+use crate::state::{Holder, Journal, Lease, Lock, Record, State, StateError, Store};
 
 pub(super) const STACK: &str = "dev";
 
@@ -162,6 +162,8 @@ pub(super) struct World {
     pub(super) final_snapshot: Option<String>,
     pub(super) stop: Stop,
     stopper: Stopper,
+    /// Under which all runs are.
+    pub(super) lease: Lease,
     events: Mutex<Vec<Event>>,
 }
 
@@ -186,6 +188,7 @@ impl World {
             final_snapshot: None,
             stop,
             stopper,
+            lease: Lease::default(),
             events: Mutex::default(),
         }
     }
@@ -227,10 +230,8 @@ impl World {
     }
 
     fn journal(&self) -> Arc<Journal> {
-        Arc::new(Journal::new(
-            Arc::clone(&self.disk) as Arc<dyn Store>,
-            self.state(),
-        ))
+        let disk = Arc::clone(&self.disk) as Arc<dyn Store>;
+        Arc::new(Journal::new(disk, self.state()).under(self.lease.clone()))
     }
 
     /// Runs one process until it ends or the power fails. A day is more than any run may take.
