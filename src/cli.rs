@@ -2,10 +2,12 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
+use crate::commands::interrupt::Interrupt;
 use crate::commands::{self, CommandError};
 use crate::ui::{ColorChoice, Printer, PrinterOptions};
 
@@ -38,9 +40,12 @@ pub struct Globals {
     /// Configuration file [default: orderctl.toml, if it is there]
     #[arg(long, global = true, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// Directory that holds the state files [default: state]
-    #[arg(long, global = true, value_name = "DIR")]
+    /// Where the states are kept: a directory, or s3://BUCKET/PREFIX [default: state]
+    #[arg(long, global = true, value_name = "PLACE")]
     pub state: Option<String>,
+    /// How long to wait for the stack's lock, as 30s or 10m
+    #[arg(long, global = true, value_name = "DURATION", default_value = "0s", value_parser = duration)]
+    pub lock_timeout: Duration,
     /// Work on a local AWS that orderctl installs and starts itself
     #[arg(long, global = true, env = "ORDERCTL_SANDBOX", value_parser = clap::builder::FalseyValueParser::new())]
     pub sandbox: bool,
@@ -71,6 +76,7 @@ enum Command {
     Plan(commands::plan::PlanArgs),
     Down(commands::down::DownArgs),
     Outputs(commands::outputs::OutputsArgs),
+    Stacks(commands::stacks::StacksArgs),
     Init(commands::init::InitArgs),
     #[command(subcommand)]
     Import(commands::import::ImportCommand),
@@ -103,7 +109,14 @@ pub fn main() -> ExitCode {
         .enable_all()
         .build();
     let result = match runtime {
-        Ok(runtime) => runtime.block_on(run(cli.command, &globals, &printer)),
+        Ok(runtime) => {
+            let interrupt = Interrupt::listen(&printer);
+            let command = run(cli.command, &globals, &printer);
+            let ended = runtime.block_on(interrupt.race(&printer, command));
+            // A thread that waits for an answer from the terminal would wait on.
+            runtime.shutdown_background();
+            ended
+        }
         Err(error) => Err(CommandError::failed(format!("no runtime: {error}"))),
     };
     match result {
@@ -126,11 +139,21 @@ async fn run(
         Command::Plan(args) => commands::plan::run(args, globals, printer).await,
         Command::Down(args) => commands::down::run(args, globals, printer).await,
         Command::Outputs(args) => commands::outputs::run(args, globals, printer).await,
+        Command::Stacks(args) => commands::stacks::run(args, globals, printer).await,
         Command::Init(args) => commands::init::run(&args, globals, printer),
         Command::Import(command) => commands::import::run(command, globals, printer).await,
         Command::State(command) => commands::state::run(command, globals, printer).await,
         Command::Sandbox(command) => commands::sandbox::run(command, globals, printer).await,
     }
+}
+
+/// Reads a duration such as `30s`, `10m` or `1h 30m`.
+fn duration(text: &str) -> Result<Duration, String> {
+    let read: Result<jiff::SignedDuration, _> = text.parse();
+    let read = read
+        .ok()
+        .and_then(|duration| Duration::try_from(duration).ok());
+    read.ok_or_else(|| "write it as 30s, 10m or 1h 30m".to_owned())
 }
 
 /// Only our own events are logged: those of the SDK would show requests, and with them secrets.

@@ -2,10 +2,10 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use clap::{Args, Subcommand};
 
+use super::hold::Hold;
 use super::session::{DONE, Local, Session};
 use super::{CommandError, confirm, recover, show_before_asking};
 use crate::cli::Globals;
@@ -13,7 +13,7 @@ use crate::engine::{self, Declaration};
 use crate::import::{self, Export, Mapping};
 use crate::resource::resolve;
 use crate::stack;
-use crate::state::Journal;
+use crate::state::RunOutcome;
 use crate::ui::{Printer, import_view, progress};
 
 /// Takes over a stack that another tool made.
@@ -60,10 +60,22 @@ async fn pulumi(
     printer: &Printer,
 ) -> Result<ExitCode, CommandError> {
     let export = read(&args.file)?;
-    let local = Local::open(globals).await?;
-    let suffix = local.suffix.clone();
+    let local = Local::open(globals, printer).await?;
     check_region(&export, &local.settings.config.region)?;
-    let _lock = local.store.lock(suffix.as_str(), "import pulumi").await?;
+    let hold = Hold::take(&local, "import pulumi", globals, printer).await?;
+    let ended = take_over(&export, args.yes, local, &hold, globals, printer).await;
+    hold.release(ended).await
+}
+
+async fn take_over(
+    export: &Export,
+    yes: bool,
+    local: Local,
+    hold: &Hold,
+    globals: &Globals,
+    printer: &Printer,
+) -> Result<ExitCode, CommandError> {
+    let suffix = local.suffix.clone();
     let place = local.store.place(suffix.as_str());
     if local.state().await?.is_some() {
         let message = format!("stack `{suffix}` has a state already ({place})");
@@ -77,11 +89,12 @@ async fn pulumi(
             export.pending
         ));
     }
-    let mut session = Session::open_on(local, None, globals, printer).await?;
-    check_account(&export, &session.account)?;
-    settle(&mut session, &export).await?;
+    let session = Session::open_on(local, None, globals, printer);
+    let mut session = hold.unless_stopped(session).await?;
+    check_account(export, &session.account)?;
+    hold.unless_stopped(settle(&mut session, export)).await?;
     let declaration = session.declaration()?;
-    let mapping = import::map(&export, &declaration, session.zones());
+    let mapping = import::map(export, &declaration, session.zones());
     if mapping.is_empty() {
         let message = format!("the export has nothing of a stack `{suffix}`");
         return Err(CommandError::failed(message)
@@ -89,22 +102,26 @@ async fn pulumi(
     }
     let (events, follower) = progress::follow(printer, Some(declaration.nodes.len()));
     let context = session.context(true, events);
-    let rebuilt = engine::rebuild(&context, &declaration, &mapping.claims).await;
+    let rebuilt = engine::rebuild(&context, &declaration, &mapping.claims);
+    let rebuilt = hold.unless_stopped(rebuilt).await;
     drop(context);
     follower.finish().await;
-    let recovered = rebuilt?;
-    recover::enter(&mut session, &recovered)?;
-    hide_secrets(&mut session, &export)?;
-    show(&session, &mapping, &recovered, args.yes, globals, printer);
-    let question = format!("Write this state to {place}?");
-    if !args.yes && !confirm(printer, &question).await? {
-        return Err(CommandError::failed("not confirmed; nothing was written"));
+    let rebuilt = rebuilt?;
+    recover::enter(&mut session, &rebuilt)?;
+    hide_secrets(&mut session, export)?;
+    show(&session, &mapping, &rebuilt, yes, globals, printer);
+    if !yes {
+        let question = format!("Write this state to {place}?");
+        let answer = confirm(printer, &question);
+        if !hold.unless_stopped(answer).await? {
+            return Err(CommandError::failed("not confirmed; nothing was written"));
+        }
     }
+    hold.changing();
     let recorded = session.state.records.len();
-    let store = Arc::clone(&session.local.store);
-    Journal::new(store, session.state.clone())
-        .write(|_| {})
-        .await?;
+    let journal = hold.journal(&session.local.store, session.state.clone());
+    journal.write(|_| {}).await?;
+    journal.end(RunOutcome::Done).await?;
     printer.note(format!(
         "Stack `{suffix}` is taken over: {recorded} resources recorded in {place}.\n\
          Look at `orderctl plan`, then run `orderctl up`. Do not run Pulumi on it any more."

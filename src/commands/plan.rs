@@ -32,7 +32,8 @@ pub async fn run(
     globals: &Globals,
     printer: &Printer,
 ) -> Result<ExitCode, CommandError> {
-    let mut session = Session::open(Local::open(globals).await?, globals, printer).await?;
+    let local = Local::open(globals, printer).await?;
+    let mut session = Session::open(local, globals, printer).await?;
     let (found, reads) = recover::if_lost(&mut session, printer).await?;
     if found > 0 {
         let missing = recover::missing(&session, found);

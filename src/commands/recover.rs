@@ -4,7 +4,6 @@
 use super::CommandError;
 use super::session::Session;
 use crate::engine::{self, Context, Event, Events, Rebuilt, Stop};
-use crate::state::State;
 use crate::ui::{Printer, progress};
 
 /// A stack as it was found without a state.
@@ -105,43 +104,3 @@ pub(super) fn missing(session: &Session, found: usize) -> String {
 
 /// What somebody should know who has the state elsewhere.
 pub(super) const ELSEWHERE: &str = "if the state is kept elsewhere, say no and give --state; two states of one stack work against each other";
-
-/// The records in which two states differ: those that only one of them has, and those that name
-/// another resource or other settings.
-pub(super) struct Difference {
-    pub(super) only_old: Vec<String>,
-    pub(super) only_new: Vec<String>,
-    pub(super) changed: Vec<String>,
-}
-
-impl Difference {
-    pub(super) fn between(old: &State, new: &State) -> Self {
-        let missing_from = |one: &State, other: &State| {
-            let addresses = one.records.keys();
-            let missing = addresses.filter(|address| !other.records.contains_key(*address));
-            missing.map(ToString::to_string).collect()
-        };
-        let changed = new.records.iter().filter(|(address, record)| {
-            old.records.get(*address).is_some_and(|old| {
-                let essence = |record: &crate::state::Record| {
-                    (
-                        record.kind.clone(),
-                        record.outputs.clone(),
-                        record.spec.clone(),
-                        record.retired.clone(),
-                    )
-                };
-                essence(old) != essence(record)
-            })
-        });
-        Self {
-            only_old: missing_from(old, new),
-            only_new: missing_from(new, old),
-            changed: changed.map(|(address, _)| address.to_string()).collect(),
-        }
-    }
-
-    pub(super) fn is_empty(&self) -> bool {
-        self.only_old.is_empty() && self.only_new.is_empty() && self.changed.is_empty()
-    }
-}

@@ -7,15 +7,15 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::CommandError;
-use crate::aws::{Aws, Connection};
+use crate::aws::{Aws, Bucket, Connection};
 use crate::cli::Globals;
 use crate::config::{self, Environment, Overrides, Settings, Suffix};
-use crate::engine::{Context, Declaration, Events, Kept, READS_LAG};
+use crate::engine::{Context, Declaration, Events, Kept, Looks, READS_LAG};
 use crate::kinds::{ec2, ecr, registry};
 use crate::resource::Scope;
 use crate::sandbox::{self, SandboxDirs};
 use crate::stack::{self, Facts};
-use crate::state::{self, State, Store};
+use crate::state::{LocalStore, Location, S3Store, State, Store};
 use crate::ui::Printer;
 
 /// The state's key for the chosen Availability Zones.
@@ -33,9 +33,8 @@ pub(super) struct Local {
 }
 
 impl Local {
-    pub(super) async fn open(globals: &Globals) -> Result<Self, CommandError> {
-        let settings = config::load(&overrides(globals))?;
-        let store: Arc<dyn Store> = state::open(settings.state.as_deref())?.into();
+    pub(super) async fn open(globals: &Globals, printer: &Printer) -> Result<Self, CommandError> {
+        let (settings, store) = open_store(globals, printer).await?;
         let suffix = match &settings.suffix {
             Some(suffix) => suffix.clone(),
             None => only_stack(store.as_ref()).await?,
@@ -76,6 +75,33 @@ impl Local {
             _ => Ok(()),
         }
     }
+}
+
+/// The settings, and the store of states they name.
+pub(super) async fn open_store(
+    globals: &Globals,
+    printer: &Printer,
+) -> Result<(Settings, Arc<dyn Store>), CommandError> {
+    let settings = config::load(&overrides(globals))?;
+    let store = store_at(settings.state.as_deref(), &settings, globals, printer).await?;
+    Ok((settings, store))
+}
+
+/// The store of states at a location, reached as the settings say.
+pub(super) async fn store_at(
+    location: Option<&str>,
+    settings: &Settings,
+    globals: &Globals,
+    printer: &Printer,
+) -> Result<Arc<dyn Store>, CommandError> {
+    Ok(match Location::of(location) {
+        Location::Directory(directory) => Arc::new(LocalStore::new(directory)),
+        Location::Bucket { bucket, prefix } => {
+            let (connection, _) = connection(settings, globals, printer).await?;
+            let bucket = Bucket::connect(&connection, bucket, prefix).await;
+            Arc::new(S3Store::new(Arc::new(bucket)))
+        }
+    })
 }
 
 fn overrides(globals: &Globals) -> Overrides {
@@ -138,6 +164,35 @@ impl Session {
         globals: &Globals,
         printer: &Printer,
     ) -> Result<Self, CommandError> {
+        let mut session = Self::connect(local, state, globals, printer).await?;
+        let Self {
+            local, state, aws, ..
+        } = &session;
+        let repository = stack::repository_name(&local.suffix);
+        session.facts = Facts {
+            account: session.account.clone(),
+            availability_zones: zones(&local.settings, state, aws).await?,
+            has_image: ecr::has_images(aws, &repository).await?,
+        };
+        Ok(session)
+    }
+
+    /// Opens the stack to delete it, for which neither zones nor images matter.
+    pub(super) async fn open_to_delete(
+        local: Local,
+        globals: &Globals,
+        printer: &Printer,
+    ) -> Result<Self, CommandError> {
+        let state = local.state().await?;
+        Self::connect(local, state, globals, printer).await
+    }
+
+    async fn connect(
+        local: Local,
+        state: Option<State>,
+        globals: &Globals,
+        printer: &Printer,
+    ) -> Result<Self, CommandError> {
         let has_state = state.is_some();
         let (connection, delays) = connection(&local.settings, globals, printer).await?;
         let aws = Arc::new(Aws::connect(&connection).await);
@@ -145,13 +200,10 @@ impl Session {
         let region = local.settings.config.region.clone();
         let state = state.unwrap_or_else(|| State::new(local.suffix.as_str(), region));
         local.check_account(&state, &account)?;
-        let zones = zones(&local.settings, &state, &aws).await?;
-        let repository = stack::repository_name(&local.suffix);
-        let has_image = ecr::has_images(&aws, &repository).await?;
         let facts = Facts {
             account: account.clone(),
-            availability_zones: zones,
-            has_image,
+            availability_zones: Default::default(),
+            has_image: false,
         };
         Ok(Self {
             local,
@@ -236,6 +288,12 @@ impl Session {
             events,
             lag: self.delays.reads,
         }
+    }
+
+    /// Kinds for looks at the whole stack, whose reads are shared within each.
+    pub(super) fn looks(&self) -> Looks {
+        let aws = Arc::clone(&self.aws);
+        Looks::with(move || registry(&Arc::new(aws.with_shared_reads())))
     }
 
     /// Whether the service waits for its first image.

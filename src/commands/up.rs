@@ -2,14 +2,14 @@
 
 use std::collections::BTreeSet;
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use clap::Args;
 use serde_json::Value;
 use tokio::time::Instant;
 
+use super::hold::Hold;
 use super::session::{DONE, Local, Session};
-use super::{CommandError, interrupt, outputs, recover};
+use super::{CommandError, outputs, recover};
 use crate::cli::Globals;
 use crate::config::{Config, Tls};
 use crate::engine::{self, ApplyOptions, Context, Declaration, Plan, PlanOptions, Report};
@@ -42,30 +42,47 @@ pub async fn run(
     globals: &Globals,
     printer: &Printer,
 ) -> Result<ExitCode, CommandError> {
-    let local = Local::open(globals).await?;
-    let _lock = local.store.lock(local.suffix.as_str(), "up").await?;
-    let mut session = Session::open(local, globals, printer).await?;
-    let (found, reads) = recover::if_lost(&mut session, printer).await?;
+    let local = Local::open(globals, printer).await?;
+    let hold = Hold::take(&local, "up", globals, printer).await?;
+    let ended = up(args, local, &hold, globals, printer).await;
+    hold.release(ended).await
+}
+
+async fn up(
+    args: UpArgs,
+    local: Local,
+    hold: &Hold,
+    globals: &Globals,
+    printer: &Printer,
+) -> Result<ExitCode, CommandError> {
+    let session = Session::open(local, globals, printer);
+    let mut session = hold.unless_stopped(session).await?;
+    let looked = recover::if_lost(&mut session, printer);
+    let (found, reads) = hold.unless_stopped(looked).await?;
     if found > 0 {
-        ask_to_rebuild(&session, found, args.yes, printer).await?;
+        let answer = ask_to_rebuild(&session, found, args.yes, printer);
+        hold.unless_stopped(answer).await?;
     }
     let is_released = session.release(&args.allow_replace);
     let declaration = session.declaration()?;
-    let plan = make_plan(&session, &declaration, reads, args.adopt, printer).await?;
+    let plan = make_plan(&session, &declaration, reads, args.adopt, printer);
+    let plan = hold.unless_stopped(plan).await?;
     if !plan.is_empty() {
         show(&plan, args.yes, globals, printer);
     }
     check(&plan, &args)?;
-    if !plan.is_empty() && !args.yes && !super::confirm(printer, &question(&plan)).await? {
-        return Err(CommandError::failed("not confirmed; nothing was changed"));
+    if !plan.is_empty() && !args.yes {
+        let question = question(&plan);
+        let answer = super::confirm(printer, &question);
+        if !hold.unless_stopped(answer).await? {
+            return Err(CommandError::failed("not confirmed; nothing was changed"));
+        }
     }
     let mut state = session.state.clone();
     session.enter_facts(&mut state);
+    let stop = hold.changing();
     let begun = Instant::now();
-    let journal = Arc::new(Journal::new(
-        Arc::clone(&session.local.store),
-        state.clone(),
-    ));
+    let journal = hold.journal(&session.local.store, state.clone());
     if state != session.state || found > 0 || is_released {
         journal.write(|_| {}).await?;
     }
@@ -75,18 +92,22 @@ pub async fn run(
         parallelism: args.parallelism.into(),
         adopt: args.adopt,
         final_snapshot: None,
-        stop: interrupt::listen(printer),
+        stop,
     };
-    let report = engine::apply(&context, &declaration, &plan, &journal, options).await;
+    let mut report = engine::apply(&context, &declaration, &plan, &journal, options).await;
+    hold.correct(&mut report);
     drop(context);
     follower.finish().await;
-    save_outputs(&journal, &declaration).await?;
+    let saved = save_end(&journal, &declaration, &report).await;
     tracing::info!(
         reads = session.aws.calls().reads(),
         writes = session.aws.calls().writes(),
         "calls"
     );
-    finish(&session, &journal, &plan, &report, begun, globals, printer)
+    show_end(&journal, &plan, &report, begun, printer);
+    super::not_done(&report)?;
+    saved?;
+    finish(&session, &journal, globals, printer)
 }
 
 /// Says that the state is missing and asks whether it is to be made again.
@@ -214,6 +235,16 @@ fn say_about_tls(config: &Config, printer: &Printer) {
     }
 }
 
+/// Saves what the run leaves: the outputs, and how it ended.
+async fn save_end(
+    journal: &Journal,
+    declaration: &Declaration,
+    report: &Report,
+) -> Result<(), CommandError> {
+    save_outputs(journal, declaration).await?;
+    Ok(journal.end(super::outcome(report)).await?)
+}
+
 /// Resolves the declared outputs with what is known now; what is not known is left out.
 async fn save_outputs(journal: &Journal, declaration: &Declaration) -> Result<(), CommandError> {
     let resolved = journal.read(|state| {
@@ -228,28 +259,22 @@ async fn save_outputs(journal: &Journal, declaration: &Declaration) -> Result<()
     Ok(())
 }
 
+fn show_end(journal: &Journal, plan: &Plan, report: &Report, begun: Instant, printer: &Printer) {
+    if plan.is_empty() && report.is_complete() {
+        printer.note("No changes: the stack is as declared.");
+    } else {
+        let recorded = journal.read(|state| state.records.len());
+        super::show_report(report, recorded, begun.elapsed(), printer);
+    }
+}
+
 fn finish(
     session: &Session,
     journal: &Journal,
-    plan: &Plan,
-    report: &Report,
-    begun: Instant,
     globals: &Globals,
     printer: &Printer,
 ) -> Result<ExitCode, CommandError> {
     let state = journal.read(Clone::clone);
-    if plan.is_empty() && report.is_complete() {
-        printer.note("No changes: the stack is as declared.");
-    } else {
-        let recorded = state.records.len();
-        super::show_report(report, recorded, begun.elapsed(), printer);
-    }
-    if report.stopped {
-        return Err(CommandError::Reported(130));
-    }
-    if !report.is_complete() {
-        return Err(CommandError::Reported(1));
-    }
     let format = if globals.json {
         outputs::Format::Json
     } else {

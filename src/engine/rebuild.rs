@@ -10,12 +10,12 @@ use super::Context;
 use super::graph::{Declaration, Kept, Node};
 use super::observe::unknown_kind;
 use super::plan::{PlanError, compare};
-use super::teardown::{Whole, as_record, find_all};
+use super::sweep::{Whole, as_record, find_all};
 use crate::resource::{
-    Address, AnyLive, Condition, Error, KEPT_TAG, Profile, Reference, Replacement, find_references,
-    resolve, without_foreign_tags,
+    Address, AnyLive, Condition, KEPT_TAG, Profile, Reference, find_references, resolve,
+    without_foreign_tags,
 };
-use crate::state::{Record, Retired, State};
+use crate::state::{Record, State};
 
 /// What records of others say of a node: that it is the stack's, whatever its tags say.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -242,56 +242,4 @@ fn kept(
     }
     let value = |field: String| Some((field.clone(), live.spec.get(&field)?.clone()));
     fields.into_iter().filter_map(value).collect()
-}
-
-/// Adds the instances that stand beside the one in use: a replacement that is made first leaves the
-/// older one to be deleted, and only the state knew of it. Without the one that is wanted, the
-/// other is the one in use, and its replacement is still to come.
-pub(super) async fn add_instances(
-    context: &Context,
-    declaration: &Declaration,
-    state: &State,
-    whole: &mut Whole,
-) -> Result<(), PlanError> {
-    if whole.nodes.is_empty() {
-        return Ok(());
-    }
-    for node in &declaration.nodes {
-        let Some(kind) = context.kind(node.kind) else {
-            continue;
-        };
-        let profile = kind.profile();
-        let can_stand_beside = profile.replacement == Replacement::CreateFirst && !profile.shared;
-        if !can_stand_beside || state.records.contains_key(&node.address) {
-            continue;
-        }
-        let known = |reference: &Reference| {
-            let (record, _) = whole.nodes.get(&reference.address)?;
-            record.outputs.as_ref()?.get(&reference.field).cloned()
-        };
-        let want = resolve(&node.spec, &known).spec;
-        let scope = context.scope_of(&node.address);
-        let instances = kind.instances(&scope, &want).await;
-        let mut instances = instances.map_err(|error: Error| PlanError {
-            errors: [(node.address.clone(), error)].into(),
-        })?;
-        instances.retain(|live| live.condition != Condition::Deleting);
-        if !whole.nodes.contains_key(&node.address) && !instances.is_empty() {
-            let live = instances.remove(0);
-            let found = (as_record(node, &live), Some(live));
-            whole.nodes.insert(node.address.clone(), found);
-        }
-        let Some((record, _)) = whole.nodes.get_mut(&node.address) else {
-            continue;
-        };
-        let in_use = record.outputs.clone();
-        let older = instances
-            .into_iter()
-            .filter(|live| Some(&live.outputs) != in_use.as_ref());
-        record.retired.extend(older.map(|live| Retired {
-            outputs: live.outputs,
-            spec: live.spec,
-        }));
-    }
-    Ok(())
 }

@@ -3,13 +3,32 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::{State, StateError, Store};
+use jiff::Timestamp;
+use serde_json::Value;
+
+use super::{LastRun, Lease, Record, RunEnd, RunOutcome, State, StateError, Store, operator};
+use crate::resource::Address;
 
 /// The state of the stack that is being worked on.
 pub struct Journal {
     store: Arc<dyn Store>,
     current: Mutex<Versioned>,
     saved: tokio::sync::Mutex<u64>,
+    /// What is in the store.
+    durable: Mutex<State>,
+    lease: Lease,
+    command: Option<&'static str>,
+}
+
+/// Something that exists and of which the store does not know.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unrecorded {
+    /// The node.
+    pub address: Address,
+    /// Its kind.
+    pub kind: String,
+    /// What AWS gave it.
+    pub outputs: Value,
 }
 
 struct Versioned {
@@ -22,9 +41,33 @@ impl Journal {
     pub fn new(store: Arc<dyn Store>, state: State) -> Self {
         Self {
             store,
+            durable: Mutex::new(state.clone()),
             current: Mutex::new(Versioned { state, version: 0 }),
             saved: tokio::sync::Mutex::new(0),
+            lease: Lease::default(),
+            command: None,
         }
+    }
+
+    /// The same, for a command that holds this lease.
+    #[must_use]
+    pub fn under(self, lease: Lease) -> Self {
+        Self { lease, ..self }
+    }
+
+    /// The same, for a run of this command: the first change records that it began, and
+    /// [`Journal::end`] how it ended.
+    #[must_use]
+    pub fn of_run(self, command: &'static str) -> Self {
+        Self {
+            command: Some(command),
+            ..self
+        }
+    }
+
+    /// Says whether something may be changed in the cloud now; asked before every call that does.
+    pub async fn may_change(&self) -> Result<(), StateError> {
+        self.lease.check().await
     }
 
     /// Looks at the state.
@@ -42,12 +85,34 @@ impl Journal {
     pub async fn write(&self, change: impl FnOnce(&mut State)) -> Result<(), StateError> {
         let mine = {
             let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+            if let (0, Some(command)) = (current.version, self.command) {
+                current.state.last_run = Some(LastRun {
+                    command: command.to_owned(),
+                    by: operator(),
+                    began: Timestamp::now(),
+                    ended: None,
+                });
+            }
             change(&mut current.state);
             current.version += 1;
             current.version
         };
+        self.save(mine).await
+    }
+
+    /// Saves what could not be saved before, if there is anything.
+    pub async fn flush(&self) -> Result<(), StateError> {
+        let last = self
+            .current
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .version;
+        self.save(last).await
+    }
+
+    async fn save(&self, wanted: u64) -> Result<(), StateError> {
         let mut saved = self.saved.lock().await;
-        if *saved >= mine {
+        if *saved >= wanted {
             return Ok(());
         }
         let (state, version) = {
@@ -57,7 +122,47 @@ impl Journal {
         };
         self.store.save(&state).await?;
         *saved = version;
+        *self.durable.lock().unwrap_or_else(PoisonError::into_inner) = state;
         Ok(())
+    }
+
+    /// What AWS has answered since the last save that worked. Its tags or names find it again.
+    pub fn unrecorded(&self) -> Vec<Unrecorded> {
+        let durable = self.durable.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = |address: &Address, outputs: &Value| {
+            let record: Option<&Record> = durable.records.get(address);
+            record.is_some_and(|record| instances(record).any(|known| known == outputs))
+        };
+        self.read(|state| {
+            let all = state.records.iter().flat_map(|(address, record)| {
+                instances(record).map(move |outputs| (address, record, outputs))
+            });
+            all.filter(|(address, _, outputs)| !known(address, outputs))
+                .map(|(address, record, outputs)| Unrecorded {
+                    address: address.clone(),
+                    kind: record.kind.clone(),
+                    outputs: outputs.clone(),
+                })
+                .collect()
+        })
+    }
+
+    /// Records how the run ended, if it changed anything.
+    pub async fn end(&self, outcome: RunOutcome) -> Result<(), StateError> {
+        let has_changed = {
+            let current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+            current.version > 0
+        };
+        if !has_changed || self.command.is_none() {
+            return Ok(());
+        }
+        let at = Timestamp::now();
+        self.write(|state| {
+            if let Some(run) = &mut state.last_run {
+                run.ended = Some(RunEnd { at, outcome });
+            }
+        })
+        .await
     }
 
     /// Removes the state from its store, for a stack that is no more.
@@ -68,6 +173,13 @@ impl Journal {
     }
 }
 
+/// The outputs of everything a record stands for.
+fn instances(record: &Record) -> impl Iterator<Item = &Value> {
+    let retired = record.retired.iter().map(|old| &old.outputs);
+    let known = record.outputs.iter().chain(retired);
+    known.filter(|outputs| !outputs.is_null())
+}
+
 #[cfg(test)]
 mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
@@ -76,7 +188,7 @@ mod tests {
 
     use super::*;
     use crate::resource::BoxFuture;
-    use crate::state::Lock;
+    use crate::state::{Holder, Lock};
 
     struct SlowStore {
         saves: AtomicUsize,
@@ -99,8 +211,19 @@ mod tests {
         fn remove<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<(), StateError>> {
             Box::pin(async { Ok(()) })
         }
-        fn lock<'a>(&'a self, _: &'a str, _: &'a str) -> BoxFuture<'a, Result<Lock, StateError>> {
-            Box::pin(async { Ok(Lock::new(())) })
+        fn lock<'a>(
+            &'a self,
+            stack: &'a str,
+            _: &'a str,
+        ) -> BoxFuture<'a, Result<Lock, StateError>> {
+            let (stack, owner) = (stack.to_owned(), "nobody".to_owned());
+            Box::pin(async { Err(StateError::Locked { stack, owner }) })
+        }
+        fn holder<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<Option<Holder>, StateError>> {
+            Box::pin(async { Ok(None) })
+        }
+        fn unlock<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<Option<Holder>, StateError>> {
+            Box::pin(async { Ok(None) })
         }
         fn stacks(&self) -> BoxFuture<'_, Result<Vec<String>, StateError>> {
             Box::pin(async { Ok(Vec::new()) })

@@ -12,14 +12,14 @@ use super::faults::Operation;
 use super::kinds::{self, Fake, Settings, Traits};
 use super::objects::Object;
 use crate::engine::{
-    Action, ApplyOptions, Claims, Context, Declaration, Event, Events, Graph, Plan, PlanError,
-    PlanOptions, READS_LAG, Rebuilt, Report, Stop, TeardownOptions, apply, find_all, plan, rebuild,
-    teardown,
+    Action, ApplyOptions, Claims, Context, Declaration, Event, Events, Graph, Looks, Plan,
+    PlanError, PlanOptions, READS_LAG, Rebuilt, Report, Stop, Stopper, TeardownOptions, Whole,
+    apply, find_all, plan, rebuild, teardown,
 };
 use crate::resource::{
     Address, BoxFuture, Declared, Handle, Identity, NODE_TAG, Resolved, STACK_TAG, Scope, Tags,
 };
-use crate::state::{Journal, Lock, Record, State, StateError, Store};
+use crate::state::{Holder, Journal, Lease, Lock, Record, State, StateError, Store};
 
 pub(super) const STACK: &str = "dev";
 
@@ -111,6 +111,14 @@ impl Store for Disk {
         })
     }
 
+    fn holder<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<Option<Holder>, StateError>> {
+        Box::pin(async { Ok(None) })
+    }
+
+    fn unlock<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<Option<Holder>, StateError>> {
+        Box::pin(async { Ok(None) })
+    }
+
     fn stacks(&self) -> BoxFuture<'_, Result<Vec<String>, StateError>> {
         Box::pin(async { Ok(Vec::new()) })
     }
@@ -153,7 +161,9 @@ pub(super) struct World {
     pub(super) adopt: bool,
     pub(super) final_snapshot: Option<String>,
     pub(super) stop: Stop,
-    stop_sender: tokio::sync::watch::Sender<bool>,
+    stopper: Stopper,
+    /// Under which all runs are.
+    pub(super) lease: Lease,
     events: Mutex<Vec<Event>>,
 }
 
@@ -169,7 +179,7 @@ impl World {
             faults: Mutex::default(),
             faults_met: AtomicUsize::new(0),
         };
-        let (stop_sender, stop) = Stop::pair();
+        let (stopper, stop) = Stop::pair();
         Self {
             cloud,
             disk: Arc::new(disk),
@@ -177,17 +187,18 @@ impl World {
             adopt: false,
             final_snapshot: None,
             stop,
-            stop_sender,
+            stopper,
+            lease: Lease::default(),
             events: Mutex::default(),
         }
     }
 
     pub(super) fn stop(&self) {
-        self.stop_sender.send_replace(true);
+        self.stopper.stop();
     }
 
     pub(super) fn go_on(&self) {
-        self.stop_sender.send_replace(false);
+        self.stopper.go_on();
     }
 
     pub(super) fn state(&self) -> State {
@@ -219,10 +230,8 @@ impl World {
     }
 
     fn journal(&self) -> Arc<Journal> {
-        Arc::new(Journal::new(
-            Arc::clone(&self.disk) as Arc<dyn Store>,
-            self.state(),
-        ))
+        let disk = Arc::clone(&self.disk) as Arc<dyn Store>;
+        Arc::new(Journal::new(disk, self.state()).under(self.lease.clone()))
     }
 
     /// Runs one process until it ends or the power fails. A day is more than any run may take.
@@ -276,26 +285,42 @@ impl World {
         ended
     }
 
+    /// What `orderctl down` finds and shows.
+    pub(super) async fn whole(&self, declaration: &Declaration) -> Whole {
+        let context = self.context(Events::nowhere());
+        find_all(&context, declaration, &self.state())
+            .await
+            .unwrap()
+    }
+
     /// What `orderctl down` does.
     pub(super) async fn down(&self, declaration: &Declaration) -> Ended {
+        let (sender, mut receiver) = tokio::sync::mpsc::unbounded_channel();
         let run = async {
-            let context = self.context(Events::nowhere());
+            let context = self.context(Events::to(sender));
             let whole = match find_all(&context, declaration, &self.state()).await {
                 Ok(whole) => whole,
                 Err(error) => return Ended::Blind(error),
             };
             let journal = self.journal();
             let settle = Duration::from_secs(60);
+            let cloud = Arc::clone(&self.cloud);
             let options = TeardownOptions {
                 apply: self.apply_options(),
                 settle,
+                looks: Looks::with(move || kinds::all(&cloud)),
             };
             match teardown(&context, declaration, &whole, &journal, options).await {
                 Ok(report) => Ended::Finished(report),
                 Err(error) => Ended::Unsaved(error),
             }
         };
-        self.process(run).await.unwrap_or(Ended::Crashed)
+        let ended = self.process(run).await.unwrap_or(Ended::Crashed);
+        let mut events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
+        while let Ok(event) = receiver.try_recv() {
+            events.push(event);
+        }
+        ended
     }
 
     /// What `orderctl state rebuild` and `orderctl import` do.

@@ -9,7 +9,7 @@ use aws_sdk_acm::types::{
 use serde::{Deserialize, Serialize};
 
 use super::{
-    CertificateArn, change_tags, delete, describe, failure, find, find_all, read_tags, tag_list,
+    CertificateArn, change_tags, delete, describe, failure, find, read_tags, swept, tag_list,
 };
 use crate::aws::{Answer, Aws, GoneIsNone, missing};
 use crate::resource::{
@@ -90,24 +90,7 @@ impl Resource for Certificate {
                 .gone_is_none(super::GONE)?,
         };
         let Some(tags) = tags else { return Ok(None) };
-        live(arn, found, want, tags).map(Some)
-    }
-
-    /// Those for other domains too: one that was replaced stays until nothing uses it any more. (A
-    /// self-signed certificate's name follows from the stack's, so it is never replaced.)
-    async fn instances(
-        aws: &Aws,
-        scope: &Scope,
-        want: &CertificateSpec,
-    ) -> Result<Vec<Live<Self>>> {
-        let mut instances = Vec::new();
-        for (arn, tags) in find_all(aws, scope, &want.tags, &CertificateType::AmazonIssued).await? {
-            let found = describe(aws, &arn).await?;
-            if let Some(found) = found.as_ref() {
-                instances.push(live(arn, found, want, tags)?);
-            }
-        }
-        Ok(instances)
+        live(arn, found, tags, &want.domain).map(Some)
     }
 
     async fn create(
@@ -147,25 +130,41 @@ impl Resource for Certificate {
     async fn delete(aws: &Aws, _scope: &Scope, live: &Live<Self>) -> Result<()> {
         delete(aws, &live.outputs.arn).await
     }
+
+    async fn sweep(aws: &Aws, scope: &Scope, known: &[CertificateSpec]) -> Result<Vec<Live<Self>>> {
+        let domains: Vec<&str> = known.iter().map(|spec| &*spec.domain).collect();
+        let kind = CertificateType::AmazonIssued;
+        let mut found = Vec::new();
+        for (arn, tags) in swept(aws, scope, &kind, &domains).await? {
+            if let Some(certificate) = describe(aws, &arn).await?.as_ref() {
+                found.push(live(arn, certificate, tags, "")?);
+            }
+        }
+        Ok(found)
+    }
 }
 
+/// Maps a certificate; the `wanted` domain in its own spelling.
 fn live(
     arn: CertificateArn,
     found: &CertificateDetail,
-    want: &CertificateSpec,
     tags: Tags,
+    wanted: &str,
 ) -> Result<Live<Certificate>> {
     let name = found
         .domain_name()
         .ok_or_else(missing("acm:DescribeCertificate", "DomainName"))?;
-    let domain = if name.eq_ignore_ascii_case(&want.domain) {
-        want.domain.clone()
+    let domain = if name.eq_ignore_ascii_case(wanted) {
+        wanted
     } else {
-        name.to_owned()
+        name
     };
     Ok(Live {
         outputs: outputs_of(arn, record(found)),
-        spec: CertificateSpec { domain, tags },
+        spec: CertificateSpec {
+            domain: domain.to_owned(),
+            tags,
+        },
         condition: condition(found),
     })
 }
@@ -224,7 +223,7 @@ mod tests {
     use aws_sdk_acm::operation::list_certificates::ListCertificatesOutput;
     use aws_sdk_acm::operation::list_tags_for_certificate::ListTagsForCertificateOutput;
     use aws_sdk_acm::operation::request_certificate::RequestCertificateOutput;
-    use aws_sdk_acm::types::{CertificateSummary, DomainValidation, FailureReason, RecordType};
+    use aws_sdk_acm::types::{DomainValidation, FailureReason, RecordType};
     use aws_smithy_mocks::{Rule, mock};
 
     use super::*;
@@ -320,40 +319,6 @@ mod tests {
         let aws = mocked(&[&none]);
         let live = Certificate::observe(&aws, &scope("certificate"), &want(), None).await;
         assert!(live.unwrap().is_none());
-    }
-
-    #[tokio::test]
-    async fn an_older_one_for_another_domain_is_an_instance_and_a_strangers_is_not() {
-        let listed = mock!(Client::list_certificates).then_output(|| {
-            let summary = |arn: &str, domain: &str, kind| {
-                CertificateSummary::builder()
-                    .certificate_arn(arn)
-                    .domain_name(domain)
-                    .r#type(kind)
-                    .build()
-            };
-            let issued = CertificateType::AmazonIssued;
-            ListCertificatesOutput::builder()
-                .certificate_summary_list(summary(ARN, "old.example.com", issued.clone()))
-                .certificate_summary_list(summary("arn:theirs", "api.example.com", issued))
-                .certificate_summary_list(summary("arn:own", "x", CertificateType::Imported))
-                .build()
-        });
-        let theirs = mock!(Client::list_tags_for_certificate)
-            .match_requests(|r| r.certificate_arn() == Some("arn:theirs"))
-            .then_output(|| ListTagsForCertificateOutput::builder().build());
-        let ours = mock!(Client::list_tags_for_certificate)
-            .match_requests(|r| r.certificate_arn() == Some(ARN))
-            .then_output(|| {
-                ListTagsForCertificateOutput::builder()
-                    .set_tags(Some(tag_list("test", &want().tags).unwrap()))
-                    .build()
-            });
-        let described = described(CertificateStatus::Issued, true);
-        let aws = mocked(&[&listed, &theirs, &ours, &described]);
-        let found = Certificate::instances(&aws, &scope("certificate"), &want()).await;
-        let arns: Vec<_> = found.unwrap().into_iter().map(|l| l.outputs.arn).collect();
-        assert_eq!(arns, [CertificateArn::from(ARN)]);
     }
 
     #[tokio::test]

@@ -20,7 +20,7 @@ pub use imported_certificate::{
 };
 
 use crate::aws::{Answer, Aws, GoneIsNone, incomplete};
-use crate::resource::{Condition, Result, Scope, Tags};
+use crate::resource::{Condition, Result, STACK_TAG, Scope, Tags};
 
 id_types! {
     /// `arn:…:certificate/<uuid>`
@@ -58,26 +58,35 @@ async fn find(
     Ok(None)
 }
 
-/// Finds the certificates of this node whatever their domain. Costs one more call for each of this
-/// type that the account has, so it is for rare occasions.
-async fn find_all(
+/// Finds all certificates of a type that carry the stack's tag: those that the tag index shows, and
+/// those of the known `domains`, because the index lags.
+async fn swept(
     aws: &Aws,
     scope: &Scope,
-    want: &Tags,
     kind: &CertificateType,
+    domains: &[&str],
 ) -> Result<Vec<(CertificateArn, Tags)>> {
     let all = aws.read_once("acm:ListCertificates", list(aws)).await?;
-    let of_type = all.iter().filter(|found| found.r#type() == Some(kind));
-    let mut ours = Vec::new();
-    for arn in of_type.filter_map(CertificateSummary::certificate_arn) {
-        let tags = aws.tags(scope, arn, want, read_tags(aws, arn)).await;
+    let index = aws.tag_index(scope).await?;
+    let mut found = Vec::new();
+    for certificate in all.iter().filter(|one| one.r#type() == Some(kind)) {
+        let (arn, name) = (certificate.certificate_arn(), certificate.domain_name());
+        let is_known = name.is_some_and(|name| {
+            let mut domains = domains.iter();
+            domains.any(|domain| name.eq_ignore_ascii_case(domain))
+        });
+        let Some(arn) = arn.filter(|arn| is_known || index.contains_key(*arn)) else {
+            continue;
+        };
+        let key = format!("acm:ListTagsForCertificate {arn}");
+        let tags = aws.read_once(&key, read_tags(aws, arn)).await;
         if let Some(tags) = tags.gone_is_none(GONE)?
-            && tags.belong_to(scope)
+            && tags.0.get(STACK_TAG) == Some(&scope.stack)
         {
-            ours.push((arn.into(), tags));
+            found.push((arn.into(), (*tags).clone()));
         }
     }
-    Ok(ours)
+    Ok(found)
 }
 
 async fn list(aws: &Aws) -> Result<Vec<CertificateSummary>> {
