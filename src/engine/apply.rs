@@ -51,7 +51,7 @@ impl From<StateError> for StepEnd {
     fn from(error: StateError) -> Self {
         // The whole run ends then, and says why.
         if matches!(error, StateError::Lost { .. }) {
-            return Self::Stopped;
+            return Self::Stopped(Stopped::Idle);
         }
         let source = Error::new("state", crate::resource::Class::Refused, error.to_string())
             .with_advice("make the state writable again, then run the same command again");
@@ -151,7 +151,8 @@ enum End {
 
 impl Run {
     /// Makes a call that may change something, as soon as there is a place among those in flight. A
-    /// stopped run begins none, and gives up those that do not answer in time.
+    /// stopped run begins none, nor does one whose lease is lost; it gives up those that do not answer
+    /// in time.
     pub(super) async fn call<T>(&self, call: impl Future<Output = T>) -> Result<T, Stopped> {
         let stop = &self.options.stop;
         let _permit = stop.cut(self.permits.acquire()).await?;
@@ -169,16 +170,6 @@ impl Run {
         let stop = &self.options.stop;
         let _permit = stop.cut(self.permits.acquire()).await?;
         stop.cut(look.run(&self.context.kinds)).await
-    }
-
-    /// Makes a call that may change something, as soon as there is a place among those in flight;
-    /// none once the lease is lost.
-    pub(super) async fn call<T>(&self, call: impl Future<Output = T>) -> Result<T, Stopped> {
-        let _permit = self.permit().await;
-        match self.journal.may_change().await {
-            Ok(()) => Ok(call.await),
-            Err(_) => Err(Stopped),
-        }
     }
 
     /// The node's specification with everything that is known by now.

@@ -167,9 +167,11 @@ impl Maker<'_> {
         let is_ours =
             |live: &AnyLive| owner(live, &self.scope()) == Owner::Ours && !self.is_retired(live);
         match found {
-            Ok(Some(live)) if is_ours(&live) => return StepEnd::Failed(Left::Traceable, error),
-            Ok(_) => {}
-            Err(_) => return StepEnd::Failed(Left::Traceable, error),
+            Ok(Ok(Some(live))) if is_ours(&live) => {
+                return StepEnd::Failed(Left::Traceable, error);
+            }
+            Ok(Ok(_)) => {}
+            Ok(Err(_)) | Err(_) => return StepEnd::Failed(Left::Traceable, error),
         }
         let undone = self.run.journal.write(|state| match before {
             Some(record) => {
