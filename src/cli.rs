@@ -77,11 +77,11 @@ enum Command {
     Down(commands::down::DownArgs),
     Outputs(commands::outputs::OutputsArgs),
     Stacks(commands::stacks::StacksArgs),
+    #[command(subcommand)]
+    State(commands::state::StateCommand),
     Init(commands::init::InitArgs),
     #[command(subcommand)]
     Import(commands::import::ImportCommand),
-    #[command(subcommand)]
-    State(commands::state::StateCommand),
     #[command(subcommand)]
     Sandbox(commands::sandbox::SandboxCommand),
 }
