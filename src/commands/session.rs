@@ -398,13 +398,17 @@ async fn zones(settings: &Settings, state: &State, aws: &Aws) -> Result<[String;
         (None, None) => {}
     }
     let offered = aws.availability_zones().await?;
-    let subnets = ec2::zones_of_stack(aws, &state.stack).await?;
-    stack::zones(&subnets, &offered).ok_or_else(|| {
+    let too_few = || {
         let (count, region) = (offered.len(), &settings.config.region);
         let message = format!("region {region} offers this account {count} Availability Zones");
         let help = "the stack needs three; choose another region, for example us-east-1";
-        settings.error_at("region", message, help).into()
-    })
+        settings.error_at("region", message, help)
+    };
+    if offered.len() < 3 {
+        return Err(too_few().into());
+    }
+    let subnets = ec2::zones_of_stack(aws, &state.stack).await?;
+    stack::zones(&subnets, &offered).ok_or_else(|| too_few().into())
 }
 
 /// The exit code for a command that did what it was asked to.

@@ -248,9 +248,8 @@ impl<'a> Mapper<'a> {
 
     /// The node that an exported resource is a setting of.
     fn part_of(&self, part: &Exported) -> Option<Address> {
-        let (_, fields) = PARTS
-            .iter()
-            .find(|(token, _)| part.token() == Some(*token))?;
+        let mut parts = PARTS.iter();
+        let (_, whole, fields) = parts.find(|(token, ..)| part.token() == Some(*token))?;
         let named: Vec<&str> = fields.iter().filter_map(|field| part.text(field)).collect();
         let is_it = |found: &Exported| {
             let names = [
@@ -258,10 +257,8 @@ impl<'a> Mapper<'a> {
                 found.text("arn"),
                 found.text("name"),
             ];
-            names
-                .into_iter()
-                .flatten()
-                .any(|name| named.contains(&name))
+            let mut names = names.into_iter().flatten();
+            found.token() == Some(*whole) && names.any(|name| named.contains(&name))
         };
         let found = self.found.iter().find(|(_, found)| is_it(found));
         found.map(|(address, _)| address.clone())

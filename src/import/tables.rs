@@ -108,22 +108,54 @@ pub(super) const NAMED: &[Named] = &[
     named("wafv2/web_acl", "name", "wafv2/webAcl", "name").with_own_arn(),
 ];
 
-/// Types that are a setting of another resource, or stand inside it, with the properties that name it:
-/// its id, its ARN or its name.
-pub(super) const PARTS: &[(&str, &[&str])] = &[
-    ("ec2/internetGatewayAttachment", &["internetGatewayId"]),
-    ("ec2/route", &["routeTableId"]),
-    ("ec2/routeTableAssociation", &["subnetId", "routeTableId"]),
-    ("ec2/securityGroupRule", &["securityGroupId"]),
-    ("ecr/lifecyclePolicy", &["repository"]),
-    ("ecr/repositoryPolicy", &["repository"]),
-    ("ecs/clusterCapacityProviders", &["clusterName"]),
-    ("iam/rolePolicy", &["role"]),
-    ("iam/rolePolicyAttachment", &["role"]),
-    ("lb/targetGroupAttachment", &["targetGroupArn"]),
-    ("secretsmanager/secretVersion", &["secretId"]),
-    ("sns/topicSubscription", &["topic", "topicArn"]),
-    ("vpc/securityGroupEgressRule", &["securityGroupId"]),
-    ("vpc/securityGroupIngressRule", &["securityGroupId"]),
-    ("wafv2/webAclAssociation", &["resourceArn"]),
+/// Types that are a setting of another resource, or stand inside it: that one's type, and the properties
+/// that name it by its id, its ARN or its name.
+pub(super) const PARTS: &[(&str, &str, &[&str])] = &[
+    (
+        "ec2/internetGatewayAttachment",
+        "ec2/internetGateway",
+        &["internetGatewayId"],
+    ),
+    ("ec2/route", "ec2/routeTable", &["routeTableId"]),
+    ("ec2/routeTableAssociation", "ec2/subnet", &["subnetId"]),
+    (
+        "ec2/securityGroupRule",
+        "ec2/securityGroup",
+        &["securityGroupId"],
+    ),
+    ("ecr/lifecyclePolicy", "ecr/repository", &["repository"]),
+    ("ecr/repositoryPolicy", "ecr/repository", &["repository"]),
+    (
+        "ecs/clusterCapacityProviders",
+        "ecs/cluster",
+        &["clusterName"],
+    ),
+    ("iam/rolePolicy", "iam/role", &["role"]),
+    ("iam/rolePolicyAttachment", "iam/role", &["role"]),
+    (
+        "lb/targetGroupAttachment",
+        "lb/targetGroup",
+        &["targetGroupArn"],
+    ),
+    (
+        "secretsmanager/secretVersion",
+        "secretsmanager/secret",
+        &["secretId"],
+    ),
+    ("sns/topicSubscription", "sns/topic", &["topic", "topicArn"]),
+    (
+        "vpc/securityGroupEgressRule",
+        "ec2/securityGroup",
+        &["securityGroupId"],
+    ),
+    (
+        "vpc/securityGroupIngressRule",
+        "ec2/securityGroup",
+        &["securityGroupId"],
+    ),
+    (
+        "wafv2/webAclAssociation",
+        "lb/loadBalancer",
+        &["resourceArn"],
+    ),
 ];

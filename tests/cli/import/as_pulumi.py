@@ -103,9 +103,9 @@ resources = []
 stack_urn = f"urn:pulumi:{suffix}::orders::pulumi:pulumi:Stack::orders-{suffix}"
 
 
-def add(kind, name, id, custom=True, **outputs):
+def add(kind, title, id, /, custom=True, **outputs):
     resources.append({
-        "urn": f"urn:pulumi:{suffix}::orders::{kind}::{name}",
+        "urn": f"urn:pulumi:{suffix}::orders::{kind}::{title}",
         "custom": custom,
         "id": id,
         "type": kind,
