@@ -12,5 +12,6 @@ mod outputs;
 mod refusals;
 mod sandbox;
 mod secrets;
+mod shared_state;
 mod stacks;
 mod streams;
