@@ -7,6 +7,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
+use crate::commands::interrupt::Interrupt;
 use crate::commands::{self, CommandError};
 use crate::ui::{ColorChoice, Printer, PrinterOptions};
 
@@ -75,6 +76,9 @@ enum Command {
     Plan(commands::plan::PlanArgs),
     Down(commands::down::DownArgs),
     Outputs(commands::outputs::OutputsArgs),
+    Stacks(commands::stacks::StacksArgs),
+    #[command(subcommand)]
+    State(commands::state::StateCommand),
     Init(commands::init::InitArgs),
     #[command(subcommand)]
     Sandbox(commands::sandbox::SandboxCommand),
@@ -104,7 +108,9 @@ pub fn main() -> ExitCode {
         .build();
     let result = match runtime {
         Ok(runtime) => {
-            let ended = runtime.block_on(run(cli.command, &globals, &printer));
+            let interrupt = Interrupt::listen(&printer);
+            let command = run(cli.command, &globals, &printer);
+            let ended = runtime.block_on(interrupt.race(&printer, command));
             // A thread that waits for an answer from the terminal would wait on.
             runtime.shutdown_background();
             ended
@@ -131,6 +137,8 @@ async fn run(
         Command::Plan(args) => commands::plan::run(args, globals, printer).await,
         Command::Down(args) => commands::down::run(args, globals, printer).await,
         Command::Outputs(args) => commands::outputs::run(args, globals, printer).await,
+        Command::Stacks(args) => commands::stacks::run(args, globals, printer).await,
+        Command::State(command) => commands::state::run(command, globals, printer).await,
         Command::Init(args) => commands::init::run(&args, globals, printer),
         Command::Sandbox(command) => commands::sandbox::run(command, globals, printer).await,
     }

@@ -49,7 +49,7 @@ async fn down(
     globals: &Globals,
     printer: &Printer,
 ) -> Result<ExitCode, CommandError> {
-    let session = Session::open(local, globals, printer);
+    let session = Session::open_to_delete(local, globals, printer);
     let session = hold.unless_stopped(session).await?;
     check_protection(&session)?;
     let declaration = session.declaration()?;
@@ -92,7 +92,8 @@ async fn down(
     }
     let begun = Instant::now();
     let mut state = session.state.clone();
-    session.enter_facts(&mut state);
+    state.account = Some(session.account.clone());
+    let stop = hold.changing();
     let journal = hold.journal(&session.local.store, state);
     let (events, follower) = progress::follow(printer, Some(whole.nodes.len()));
     let context = session.context(false, events);
@@ -101,9 +102,10 @@ async fn down(
             parallelism: args.parallelism.into(),
             adopt: false,
             final_snapshot: args.final_snapshot.then(|| snapshot_name(&session)),
-            stop: hold.stop(),
+            stop,
         },
         settle: session.delays.log_groups,
+        looks: session.looks(),
     };
     let report = engine::teardown(&context, &declaration, &whole, &journal, options).await;
     drop(context);
@@ -118,14 +120,17 @@ async fn down(
     };
     let recorded = journal.read(|state| state.records.len());
     super::show_report(&report, recorded, begun.elapsed(), printer);
+    super::not_done(&report)?;
     ended?;
-    if report.stopped {
-        return Err(CommandError::Reported(130));
-    }
-    if !report.is_complete() || recorded > 0 {
+    if recorded > 0 {
         return Err(CommandError::Reported(1));
     }
     journal.remove().await?;
+    tracing::info!(
+        reads = session.aws.calls().reads(),
+        writes = session.aws.calls().writes(),
+        "calls"
+    );
     printer.note(format!(
         "Nothing of stack `{}` is left.",
         session.local.suffix

@@ -49,7 +49,7 @@ impl CommandError {
     /// The end of a command that a signal stopped before it had changed anything, exit code 130.
     pub fn interrupted() -> Self {
         Self::Message {
-            exit: 130,
+            exit: super::interrupt::INTERRUPTED,
             message: "interrupted; nothing was changed".to_owned(),
             hints: vec!["run the same command again".to_owned()],
         }
@@ -114,14 +114,23 @@ impl From<StateError> for CommandError {
             StateError::Remote { error, .. } => {
                 (1, error.advice().map(str::to_owned).into_iter().collect())
             }
-            StateError::Unreadable { place, .. } => {
-                let earlier = match place.starts_with("s3://") {
-                    true => {
-                        "the bucket's versioning keeps earlier documents: `aws s3api list-object-versions`"
-                    }
-                    false => "the document before it stands beside it (`.previous.json`)",
-                };
-                (1, vec![earlier.to_owned()])
+            StateError::Unreadable {
+                place, previous, ..
+            } => {
+                let mut hints = Vec::new();
+                if let Some(previous) = previous {
+                    hints.push(format!(
+                        "`orderctl state push {previous} --force` puts the document before it back"
+                    ));
+                } else if place.starts_with("s3://") {
+                    hints.push(VERSIONS.to_owned());
+                }
+                hints.push(REBUILD.to_owned());
+                (1, hints)
+            }
+            StateError::Misplaced { found, .. } => {
+                let hint = format!("give --suffix {found}, or another --state");
+                (1, vec![hint])
             }
             _ => (1, Vec::new()),
         };
@@ -134,6 +143,10 @@ impl From<StateError> for CommandError {
     }
 }
 
+const VERSIONS: &str =
+    "the bucket's versioning keeps earlier documents: `aws s3api list-object-versions`";
+const REBUILD: &str =
+    "`orderctl state rebuild` writes a new one: AWS knows every resource by its name and tags";
 const WAIT: &str = "wait until it is done; --lock-timeout 10m waits for it that long";
 const GONE: &str = "if that run is gone: a lock in a directory goes with its process, a lease in S3 ends by itself when nobody renews it";
 const LOST: &str = "nothing else was sent, and the state is the other run's now; what this one had announced stands in it. Once the                     stack is free, run the same command again";
@@ -156,9 +169,11 @@ impl From<PlanError> for CommandError {
         // The same refusal for many nodes (no permission, no network) is one thing to tell.
         let mut by_text: BTreeMap<String, (Vec<String>, Option<String>)> = BTreeMap::new();
         for (address, error) in &error.errors {
-            let without_request = Error::new(error.operation(), error.class(), error.message())
-                .with_code(error.code().unwrap_or("no code"))
-                .to_string();
+            let without_request = Error::new(error.operation(), error.class(), error.message());
+            let without_request = match error.code() {
+                Some(code) => without_request.with_code(code).to_string(),
+                None => without_request.to_string(),
+            };
             let entry = by_text.entry(without_request).or_default();
             entry.0.push(address.to_string());
             entry.1 = error.advice().map(str::to_owned);

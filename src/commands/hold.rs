@@ -34,7 +34,7 @@ impl Hold {
         globals: &Globals,
         printer: &Printer,
     ) -> Result<Self, CommandError> {
-        let signals = interrupt::listen(printer);
+        let signals = interrupt::holding();
         let patience = globals.lock_timeout;
         let (store, stack) = (local.store.as_ref(), local.suffix.as_str());
         let lock = wait_for_lock(store, stack, command, patience, &signals, printer).await?;
@@ -48,7 +48,7 @@ impl Hold {
                     to_printer.warn(format!("{lost}; stopping: calls in flight are finished, no other is sent"));
                 }
             }
-            stopper.send_replace(true);
+            stopper.stop();
         });
         Ok(Self {
             lock,
@@ -59,8 +59,10 @@ impl Hold {
         })
     }
 
-    /// What stops the command: a signal, or the loss of the lease.
-    pub(super) fn stop(&self) -> Stop {
+    /// Says that from here on the command changes things, and gives what stops it: a signal, or the
+    /// loss of the lease.
+    pub(super) fn changing(&self) -> Stop {
+        interrupt::changing();
         self.stop.clone()
     }
 

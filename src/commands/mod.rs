@@ -4,11 +4,13 @@ pub mod down;
 mod error;
 mod hold;
 pub mod init;
-mod interrupt;
+pub(crate) mod interrupt;
 pub mod outputs;
 pub mod plan;
 pub mod sandbox;
 mod session;
+pub mod stacks;
+pub mod state;
 pub mod up;
 
 pub use error::CommandError;
@@ -33,12 +35,37 @@ async fn confirm(printer: &Printer, question: &str) -> Result<bool, CommandError
     if !printer.is_interactive() {
         return Err(
             CommandError::usage("nobody is there to confirm; nothing was changed")
-                .hint("look at the plan, then add --yes"),
+                .hint("look at what it would do, then add --yes"),
         );
     }
+    let mut open = OpenQuestion(Some(printer));
     let (printer, question) = (printer.clone(), question.to_owned());
     let answer = tokio::task::spawn_blocking(move || printer.confirm(&question)).await;
+    open.0 = None;
     answer.map_err(|error| CommandError::failed(format!("no answer could be read: {error}")))
+}
+
+/// Ends the line of a question that is dropped unanswered.
+struct OpenQuestion<'a>(Option<&'a Printer>);
+
+impl Drop for OpenQuestion<'_> {
+    fn drop(&mut self) {
+        if let Some(printer) = self.0 {
+            printer.block("");
+        }
+    }
+}
+
+/// What is left to say of a run that is not done, once its report is shown.
+fn not_done(report: &Report) -> Result<(), CommandError> {
+    match report {
+        Report {
+            unsaved: Some(_), ..
+        } => Err(CommandError::Reported(1)),
+        Report { stopped: true, .. } => Err(CommandError::Reported(interrupt::INTERRUPTED)),
+        report if report.is_complete() => Ok(()),
+        _ => Err(CommandError::Reported(1)),
+    }
 }
 
 /// How a run ended, for the state.

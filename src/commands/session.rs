@@ -10,7 +10,7 @@ use super::CommandError;
 use crate::aws::{Aws, Bucket, Connection};
 use crate::cli::Globals;
 use crate::config::{self, Environment, Overrides, Settings, Suffix};
-use crate::engine::{Context, Declaration, Events, READS_LAG};
+use crate::engine::{Context, Declaration, Events, Looks, READS_LAG};
 use crate::kinds::{ecr, registry};
 use crate::resource::Scope;
 use crate::sandbox::{self, SandboxDirs};
@@ -137,6 +137,25 @@ impl Session {
         globals: &Globals,
         printer: &Printer,
     ) -> Result<Self, CommandError> {
+        let mut session = Self::open_to_delete(local, globals, printer).await?;
+        let Self {
+            local, state, aws, ..
+        } = &session;
+        let repository = stack::repository_name(&local.suffix);
+        session.facts = Facts {
+            account: session.account.clone(),
+            availability_zones: zones(&local.settings, state, aws).await?,
+            has_image: ecr::has_images(aws, &repository).await?,
+        };
+        Ok(session)
+    }
+
+    /// Opens the stack to delete it, for which neither zones nor images matter.
+    pub(super) async fn open_to_delete(
+        local: Local,
+        globals: &Globals,
+        printer: &Printer,
+    ) -> Result<Self, CommandError> {
         let state = local.state().await?;
         let (connection, delays) = connection(&local.settings, globals, printer).await?;
         let aws = Arc::new(Aws::connect(&connection).await);
@@ -154,13 +173,10 @@ impl Session {
             ))
             .hint("use the other account's credentials, or another suffix or --state"));
         }
-        let zones = zones(&local.settings, &state, &aws).await?;
-        let repository = stack::repository_name(&local.suffix);
-        let has_image = ecr::has_images(&aws, &repository).await?;
         let facts = Facts {
             account: account.clone(),
-            availability_zones: zones,
-            has_image,
+            availability_zones: Default::default(),
+            has_image: false,
         };
         Ok(Self {
             local,
@@ -202,6 +218,12 @@ impl Session {
             events,
             lag: self.delays.reads,
         }
+    }
+
+    /// Kinds for looks at the whole stack, whose reads are shared within each.
+    pub(super) fn looks(&self) -> Looks {
+        let aws = Arc::clone(&self.aws);
+        Looks::with(move || registry(&Arc::new(aws.with_shared_reads())))
     }
 
     /// Whether the service waits for its first image.

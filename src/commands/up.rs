@@ -73,6 +73,7 @@ async fn up(
     }
     let mut state = session.state.clone();
     session.enter_facts(&mut state);
+    let stop = hold.changing();
     let begun = Instant::now();
     let journal = hold.journal(&session.local.store, state.clone());
     if state != session.state {
@@ -84,7 +85,7 @@ async fn up(
         parallelism: args.parallelism.into(),
         adopt: args.adopt,
         final_snapshot: None,
-        stop: hold.stop(),
+        stop,
     };
     let mut report = engine::apply(&context, &declaration, &plan, &journal, options).await;
     hold.correct(&mut report);
@@ -96,9 +97,10 @@ async fn up(
         writes = session.aws.calls().writes(),
         "calls"
     );
-    let finished = finish(&session, &journal, &plan, &report, begun, globals, printer);
+    show_end(&journal, &plan, &report, begun, printer);
+    super::not_done(&report)?;
     saved?;
-    finished
+    finish(&session, &journal, globals, printer)
 }
 
 async fn make_plan(
@@ -214,28 +216,22 @@ async fn save_outputs(journal: &Journal, declaration: &Declaration) -> Result<()
     Ok(())
 }
 
+fn show_end(journal: &Journal, plan: &Plan, report: &Report, begun: Instant, printer: &Printer) {
+    if plan.is_empty() && report.is_complete() {
+        printer.note("No changes: the stack is as declared.");
+    } else {
+        let recorded = journal.read(|state| state.records.len());
+        super::show_report(report, recorded, begun.elapsed(), printer);
+    }
+}
+
 fn finish(
     session: &Session,
     journal: &Journal,
-    plan: &Plan,
-    report: &Report,
-    begun: Instant,
     globals: &Globals,
     printer: &Printer,
 ) -> Result<ExitCode, CommandError> {
     let state = journal.read(Clone::clone);
-    if plan.is_empty() && report.is_complete() {
-        printer.note("No changes: the stack is as declared.");
-    } else {
-        let recorded = state.records.len();
-        super::show_report(report, recorded, begun.elapsed(), printer);
-    }
-    if report.stopped {
-        return Err(CommandError::Reported(130));
-    }
-    if !report.is_complete() {
-        return Err(CommandError::Reported(1));
-    }
     let format = if globals.json {
         outputs::Format::Json
     } else {

@@ -4,18 +4,19 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::Value;
-use tokio::sync::{Semaphore, SemaphorePermit, watch};
+use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::events::{Event, Phase};
 use super::graph::{Declaration, Node};
+use super::observe::Look;
 use super::plan::{Action, Plan, PlannedNode};
 use super::report::{Left, Report, StepError};
 use super::schedule::{Schedule, Step, schedule};
 use super::wait::{Stop, Stopped};
 use super::{Context, make, remove};
-use crate::resource::{Address, Error, Wait, resolve};
+use crate::resource::{Address, AnyLive, Error, Wait, resolve};
 use crate::state::{Journal, StateError};
 
 /// What a run is allowed.
@@ -37,14 +38,20 @@ pub(super) enum StepEnd {
     /// AWS, or the state, said no.
     Failed(Left, Error),
     /// The run was stopped.
-    Stopped,
+    Stopped(Stopped),
+}
+
+impl From<Stopped> for StepEnd {
+    fn from(stopped: Stopped) -> Self {
+        Self::Stopped(stopped)
+    }
 }
 
 impl From<StateError> for StepEnd {
     fn from(error: StateError) -> Self {
         // The whole run ends then, and says why.
         if matches!(error, StateError::Lost { .. }) {
-            return Self::Stopped;
+            return Self::Stopped(Stopped::Idle);
         }
         let source = Error::new("state", crate::resource::Class::Refused, error.to_string())
             .with_advice("make the state writable again, then run the same command again");
@@ -67,6 +74,8 @@ pub(super) struct Run {
     pub(super) context: Context,
     pub(super) journal: Arc<Journal>,
     pub(super) options: ApplyOptions,
+    /// When it began. What an earlier run made had since then to show, at least.
+    pub(super) began: Instant,
     plan: HashMap<Address, PlannedNode>,
     nodes: HashMap<Address, Node>,
     outputs: Mutex<HashMap<Address, Value>>,
@@ -91,6 +100,7 @@ pub async fn apply(
     let run = Arc::new(Run {
         context: context.clone(),
         journal: Arc::clone(journal),
+        began: Instant::now(),
         plan: plan
             .nodes
             .iter()
@@ -124,30 +134,42 @@ pub async fn apply(
     }
     report.stopped = run.options.stop.is_stopped() && !report.skipped.is_empty();
     report.skipped.sort();
+    report.save(journal).await;
     report
 }
+
+/// What a step needs that a stopped run has not done.
+const THE_REST: &str = "the run to go on";
 
 enum End {
     Nothing,
     Did(Action),
     Skipped(String),
+    Unanswered,
     Failed(StepError),
 }
 
 impl Run {
-    /// Waits for a place among the calls in flight.
-    pub(super) async fn permit(&self) -> Option<SemaphorePermit<'_>> {
-        self.permits.acquire().await.ok()
+    /// Makes a call that may change something, as soon as there is a place among those in flight. A
+    /// stopped run begins none, nor does one whose lease is lost; it gives up those that do not answer
+    /// in time.
+    pub(super) async fn call<T>(&self, call: impl Future<Output = T>) -> Result<T, Stopped> {
+        let stop = &self.options.stop;
+        let _permit = stop.cut(self.permits.acquire()).await?;
+        if self.journal.may_change().await.is_err() {
+            return Err(Stopped::Idle);
+        }
+        stop.answer(call).await
     }
 
-    /// Makes a call that may change something, as soon as there is a place among those in flight;
-    /// none once the lease is lost.
-    pub(super) async fn call<T>(&self, call: impl Future<Output = T>) -> Result<T, Stopped> {
-        let _permit = self.permit().await;
-        match self.journal.may_change().await {
-            Ok(()) => Ok(call.await),
-            Err(_) => Err(Stopped),
-        }
+    /// Looks as soon as there is a place among the calls in flight. A stopped run does not look.
+    pub(super) async fn look(
+        &self,
+        look: Look,
+    ) -> Result<crate::resource::Result<Option<AnyLive>>, Stopped> {
+        let stop = &self.options.stop;
+        let _permit = stop.cut(self.permits.acquire()).await?;
+        stop.cut(look.run(&self.context.kinds)).await
     }
 
     /// The node's specification with everything that is known by now.
@@ -199,13 +221,13 @@ impl Run {
     async fn step(&self, step: &Step, needs: BTreeMap<Step, Wait>) -> End {
         let end = match self.needed(needs).await {
             Err(needs) => End::Skipped(needs),
-            Ok(()) if self.options.stop.is_stopped() => End::Skipped("the run to go on".into()),
+            Ok(()) if self.options.stop.is_stopped() => End::Skipped(THE_REST.into()),
             Ok(()) => self.work(step).await,
         };
         if let Some(progress) = self.progress.get(step) {
             progress.send_replace(match end {
                 End::Nothing | End::Did(_) => Progress::Done,
-                End::Skipped(_) => Progress::Skipped,
+                End::Skipped(_) | End::Unanswered => Progress::Skipped,
                 End::Failed(_) => Progress::Failed,
             });
         }
@@ -276,7 +298,8 @@ impl Run {
                 });
                 End::Did(planned.action)
             }
-            Err(StepEnd::Stopped) => End::Skipped("the run to go on".to_owned()),
+            Err(StepEnd::Stopped(Stopped::Idle)) => End::Skipped(THE_REST.to_owned()),
+            Err(StepEnd::Stopped(Stopped::Unanswered)) => End::Unanswered,
             Err(StepEnd::Failed(left, source)) => {
                 let error = source.to_string();
                 self.context.events.send(Event::Failed {
@@ -296,13 +319,17 @@ impl Run {
     }
 
     fn enter(&self, report: &mut Report, step: Step, end: End) {
+        let address = step.address().clone();
         match end {
             End::Nothing => {}
             End::Did(action) => {
-                report.done.insert(step.address().clone(), action);
+                report.done.insert(address, action);
+            }
+            End::Unanswered => {
+                report.unanswered.insert(address.clone());
+                self.enter(report, step, End::Skipped(THE_REST.to_owned()));
             }
             End::Skipped(needs) => {
-                let address = step.address().clone();
                 self.context.events.send(Event::Skipped {
                     address: address.clone(),
                     needs: needs.clone(),

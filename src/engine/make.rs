@@ -14,7 +14,7 @@ use super::graph::Node;
 use super::observe::{Look, recorded, unknown_kind};
 use super::plan::{Action, Owner, PlannedNode, compare, has_unknown, owner};
 use super::report::Left;
-use super::wait::{Outcome, Pace, persist};
+use super::wait::{Outcome, Pace, Stopped, persist};
 use crate::resource::{
     Address, AnyKind, AnyLive, Changes, Class, Condition, Error, Identity, Replacement, Result,
     Scope, Verb, without_foreign_tags,
@@ -109,7 +109,7 @@ impl Maker<'_> {
         loop {
             let found = self
                 .observe()
-                .await
+                .await?
                 .map_err(|e| StepEnd::Failed(Left::Recorded, e))?;
             match found {
                 Some(live) if live.condition == Condition::Deleting => {
@@ -119,7 +119,7 @@ impl Maker<'_> {
                 Some(live) if self.is_retired(&live) => return Ok(None),
                 Some(live) => return Ok(Some(live)),
                 None => {
-                    if !may_be_hidden || begun.elapsed() >= self.run.context.lag {
+                    if !may_be_hidden || self.run.began.elapsed() >= self.run.context.lag {
                         return Ok(None);
                     }
                     self.run.waiting(
@@ -131,9 +131,7 @@ impl Maker<'_> {
             if begun.elapsed() >= self.delete_limit() {
                 return Err(self.too_long("it is still being deleted"));
             }
-            pace.pause(&self.run.options.stop)
-                .await
-                .map_err(|_| StepEnd::Stopped)?;
+            pace.pause(&self.run.options.stop).await?;
         }
     }
 
@@ -213,7 +211,7 @@ impl Maker<'_> {
                 Some(live) => Some(live),
                 None => self
                     .observe()
-                    .await
+                    .await?
                     .map_err(|e| StepEnd::Failed(Left::Recorded, e))?,
             };
             let reason = match live {
@@ -255,9 +253,7 @@ impl Maker<'_> {
                 return Err(self.too_long(&reason));
             }
             self.run.waiting(self.address(), reason);
-            pace.pause(&self.run.options.stop)
-                .await
-                .map_err(|_| StepEnd::Stopped)?;
+            pace.pause(&self.run.options.stop).await?;
         }
     }
 
@@ -327,7 +323,7 @@ impl Maker<'_> {
             // An update says what the result is to be, so one whose answer was lost is seen or
             // repeated by the next comparison.
             Outcome::Unclear(_) => Ok(()),
-            Outcome::Stopped => Err(StepEnd::Stopped),
+            Outcome::Stopped(stopped) => Err(stopped.into()),
             Outcome::Failed(error) => Err(StepEnd::Failed(Left::Recorded, error)),
         }
     }
@@ -378,7 +374,7 @@ impl Maker<'_> {
         Ok(())
     }
 
-    pub(super) async fn observe(&self) -> Result<Option<AnyLive>> {
+    pub(super) async fn observe(&self) -> Result<Result<Option<AnyLive>>, Stopped> {
         let look = Look {
             kind: self.node.kind,
             scope: self.scope(),
@@ -388,8 +384,7 @@ impl Maker<'_> {
                 .journal
                 .read(|state| recorded(state, self.address())),
         };
-        let _permit = self.run.permit().await;
-        look.run(&self.run.context.kinds).await
+        self.run.look(look).await
     }
 
     fn delete_limit(&self) -> Duration {

@@ -1,8 +1,9 @@
 //! How a run ended: what was done, what failed and what it left behind, what was skipped.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::resource::{Address, Error};
+use crate::state::{Journal, StateError, Unrecorded};
 
 use super::events::Phase;
 use super::plan::Action;
@@ -33,6 +34,15 @@ pub struct StepError {
     pub source: Error,
 }
 
+/// What the store does not know at the end of a run, because it could not be written.
+#[derive(Clone, Debug)]
+pub struct Unsaved {
+    /// Why not.
+    pub error: StateError,
+    /// What exists and stands nowhere; its tags or names find it again.
+    pub unrecorded: Vec<Unrecorded>,
+}
+
 /// The end of a run.
 #[derive(Clone, Debug, Default)]
 pub struct Report {
@@ -44,12 +54,27 @@ pub struct Report {
     pub skipped: Vec<(Address, String)>,
     /// Says that the run was asked to stop.
     pub stopped: bool,
+    /// The nodes with a call that had not answered when a stopped run gave it up; they are among
+    /// the skipped too.
+    pub unanswered: BTreeSet<Address>,
+    /// Says that the state could not be saved at the end.
+    pub unsaved: Option<Unsaved>,
 }
 
 impl Report {
     /// Says whether everything that was planned is done.
     pub fn is_complete(&self) -> bool {
-        self.failed.is_empty() && self.skipped.is_empty() && !self.stopped
+        let is_done = self.failed.is_empty() && self.skipped.is_empty();
+        is_done && !self.stopped && self.unsaved.is_none()
+    }
+
+    /// Tries once more to save what could not be saved, and keeps what is still missing.
+    pub(super) async fn save(&mut self, journal: &Journal) {
+        let saved = journal.flush().await;
+        self.unsaved = saved.err().map(|error| Unsaved {
+            error,
+            unrecorded: journal.unrecorded(),
+        });
     }
 
     /// How many steps did `action`.

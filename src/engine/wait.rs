@@ -29,47 +29,112 @@ impl Pace {
         let jitter = 0.75 + fastrand::f64() / 2.0;
         let pause = self.next.mul_f64(jitter);
         self.next = self.next.mul_f64(1.6).min(LONGEST_PAUSE);
-        tokio::select! {
-            () = stop.stopped() => Err(Stopped),
-            () = tokio::time::sleep(pause) => Ok(()),
-        }
+        stop.cut(tokio::time::sleep(pause)).await
     }
 }
 
 /// Waits for `during`, for changes in AWS that nothing announces. Ends early when stopped.
 pub async fn settle(during: Duration, stop: &Stop) {
-    tokio::select! {
-        () = stop.stopped() => {}
-        () = tokio::time::sleep(during) => {}
-    }
+    let _stopped = stop.cut(tokio::time::sleep(during)).await;
 }
+
+/// How long calls in flight may take to answer once the run was asked to stop (law 10). CI systems
+/// kill a job 7.5 seconds after they ask it to end; saving and unlocking need the rest.
+pub const GRACE: Duration = Duration::from_secs(4);
 
 /// The run was asked to stop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Stopped;
+pub enum Stopped {
+    /// Nothing was in flight that could have changed something.
+    Idle,
+    /// A call that changes something had not answered after [`GRACE`], so nobody knows what came
+    /// of it. What the state announced is looked for by the next run.
+    Unanswered,
+}
+
+/// The half of a [`Stop`] that asks.
+#[derive(Debug)]
+pub struct Stopper(watch::Sender<Option<Instant>>);
+
+impl Stopper {
+    /// Asks everything that holds the other half to stop. Asking again changes nothing.
+    pub fn stop(&self) {
+        self.0.send_if_modified(|since| {
+            let is_first = since.is_none();
+            since.get_or_insert_with(Instant::now);
+            is_first
+        });
+    }
+
+    /// Takes it back, for the next run of a test.
+    #[cfg(test)]
+    pub(super) fn go_on(&self) {
+        self.0.send_replace(None);
+    }
+}
 
 /// A request to stop that everything that waits listens to (law 10).
 #[derive(Clone, Debug)]
-pub struct Stop(watch::Receiver<bool>);
+pub struct Stop(watch::Receiver<Option<Instant>>);
 
 impl Stop {
-    /// A pair: setting the sender to true stops everything that holds the other half.
-    pub fn pair() -> (watch::Sender<bool>, Self) {
-        let (sender, receiver) = watch::channel(false);
-        (sender, Self(receiver))
+    /// A pair: whoever holds the first half stops everything that holds the other.
+    pub fn pair() -> (Stopper, Self) {
+        let (sender, receiver) = watch::channel(None);
+        (Stopper(sender), Self(receiver))
     }
 
     /// Says whether the run was asked to stop.
     pub fn is_stopped(&self) -> bool {
-        *self.0.borrow()
+        self.0.borrow().is_some()
     }
 
     /// Returns when the run is asked to stop.
     pub async fn stopped(&self) {
+        self.since().await;
+    }
+
+    /// Waits for what changes nothing, such as reads; leaves it at once when the run is stopped,
+    /// and does not begin it in a run that is.
+    ///
+    /// # Errors
+    /// [`Stopped::Idle`].
+    pub async fn cut<T>(&self, waiting: impl Future<Output = T>) -> Result<T, Stopped> {
+        tokio::select! {
+            biased;
+            () = self.stopped() => Err(Stopped::Idle),
+            ended = waiting => Ok(ended),
+        }
+    }
+
+    /// Waits for the answer of a call that may change something, and after the request to stop
+    /// only for [`GRACE`]. A run that is stopped begins none.
+    ///
+    /// # Errors
+    /// [`Stopped::Idle`] if it was not begun, [`Stopped::Unanswered`] if it was given up.
+    pub(super) async fn answer<T>(&self, call: impl Future<Output = T>) -> Result<T, Stopped> {
+        if self.is_stopped() {
+            return Err(Stopped::Idle);
+        }
+        tokio::select! {
+            biased;
+            answer = call => Ok(answer),
+            () = self.overdue() => Err(Stopped::Unanswered),
+        }
+    }
+
+    async fn overdue(&self) {
+        let since = self.since().await;
+        tokio::time::sleep_until(since + GRACE).await;
+    }
+
+    async fn since(&self) -> Instant {
         let mut receiver = self.0.clone();
-        // If the sender is gone, nobody can stop the run any more.
-        if receiver.wait_for(|stopped| *stopped).await.is_err() {
-            std::future::pending::<()>().await;
+        let asked = receiver.wait_for(Option::is_some).await.map(|since| *since);
+        match asked {
+            Ok(Some(since)) => since,
+            // The sender is gone: nobody can stop the run any more.
+            _ => std::future::pending().await,
         }
     }
 }
@@ -82,12 +147,14 @@ pub(super) enum Outcome<T> {
     Failed(Error),
     /// The answer was lost; the caller looks before it repeats.
     Unclear(Error),
-    /// The run was stopped while it waited.
-    Stopped,
+    /// The run was stopped.
+    Stopped(Stopped),
 }
 
 /// Repeats `call` while AWS answers "not yet", as long as the kind's profile has patience. An
 /// unclear answer is handed back, because repeating it blindly could do it twice.
+///
+/// `call` is one call as a run makes it: see `Run::call`.
 pub(super) async fn persist<T, F>(
     profile: &Profile,
     verb: Verb,
@@ -102,9 +169,9 @@ where
     let mut pace = Pace::new();
     loop {
         let error = match call().await {
-            Err(Stopped) => return Outcome::Stopped,
             Ok(Ok(value)) => return Outcome::Done(value),
             Ok(Err(error)) => error,
+            Err(stopped) => return Outcome::Stopped(stopped),
         };
         match profile.patience(verb, &error) {
             Some(patience) if begun.elapsed() < patience => {
@@ -112,8 +179,8 @@ where
                     return Outcome::Unclear(error);
                 }
                 waiting(&error);
-                if pace.pause(stop).await.is_err() {
-                    return Outcome::Stopped;
+                if let Err(stopped) = pace.pause(stop).await {
+                    return Outcome::Stopped(stopped);
                 }
             }
             _ => return Outcome::Failed(error),

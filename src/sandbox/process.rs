@@ -16,7 +16,7 @@ use nix::unistd::Pid;
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 use tokio::net::TcpStream;
-use tokio::process::Command;
+use tokio::process::{Child, Command};
 use tokio::time::timeout;
 
 use super::error::last_lines;
@@ -191,7 +191,7 @@ async fn launch(
         root: dirs.root().to_owned(),
     };
 
-    let mut child = Command::new(python)
+    let child = Command::new(python)
         .args([
             "-m",
             package::PACKAGE,
@@ -214,6 +214,11 @@ async fn launch(
         .process_group(0)
         .spawn()
         .map_err(|error| failed(format!("{} cannot be run: {error}", python.display())))?;
+    let mut starting = Starting {
+        child,
+        is_recorded: false,
+    };
+    let child = &mut starting.child;
 
     let ready = async {
         let stdout = child.stdout.take()?;
@@ -259,7 +264,23 @@ async fn launch(
         layer: health.layer.clone(),
     };
     write_record(&dirs.record_file(), &record)?;
+    starting.is_recorded = true;
     Ok(sandbox(dirs, ready.port, health))
+}
+
+/// A server that no record names yet: dropped, as by a signal, it must not run on, because nobody
+/// would find it again.
+struct Starting {
+    child: Child,
+    is_recorded: bool,
+}
+
+impl Drop for Starting {
+    fn drop(&mut self) {
+        if !self.is_recorded {
+            let _ended_already = self.child.start_kill();
+        }
+    }
 }
 
 fn write_record(path: &Path, record: &Record) -> Result<(), SandboxError> {

@@ -4,16 +4,31 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
+use serde_json::Value;
 
-use super::{LastRun, Lease, RunEnd, RunOutcome, State, StateError, Store, operator};
+use super::{LastRun, Lease, Record, RunEnd, RunOutcome, State, StateError, Store, operator};
+use crate::resource::Address;
 
 /// The state of the stack that is being worked on.
 pub struct Journal {
     store: Arc<dyn Store>,
     current: Mutex<Versioned>,
     saved: tokio::sync::Mutex<u64>,
+    /// What is in the store.
+    durable: Mutex<State>,
     lease: Lease,
     command: Option<&'static str>,
+}
+
+/// Something that exists and of which the store does not know.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unrecorded {
+    /// The node.
+    pub address: Address,
+    /// Its kind.
+    pub kind: String,
+    /// What AWS gave it.
+    pub outputs: Value,
 }
 
 struct Versioned {
@@ -26,6 +41,7 @@ impl Journal {
     pub fn new(store: Arc<dyn Store>, state: State) -> Self {
         Self {
             store,
+            durable: Mutex::new(state.clone()),
             current: Mutex::new(Versioned { state, version: 0 }),
             saved: tokio::sync::Mutex::new(0),
             lease: Lease::default(),
@@ -81,8 +97,22 @@ impl Journal {
             current.version += 1;
             current.version
         };
+        self.save(mine).await
+    }
+
+    /// Saves what could not be saved before, if there is anything.
+    pub async fn flush(&self) -> Result<(), StateError> {
+        let last = self
+            .current
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .version;
+        self.save(last).await
+    }
+
+    async fn save(&self, wanted: u64) -> Result<(), StateError> {
         let mut saved = self.saved.lock().await;
-        if *saved >= mine {
+        if *saved >= wanted {
             return Ok(());
         }
         let (state, version) = {
@@ -92,7 +122,29 @@ impl Journal {
         };
         self.store.save(&state).await?;
         *saved = version;
+        *self.durable.lock().unwrap_or_else(PoisonError::into_inner) = state;
         Ok(())
+    }
+
+    /// What AWS has answered since the last save that worked. Its tags or names find it again.
+    pub fn unrecorded(&self) -> Vec<Unrecorded> {
+        let durable = self.durable.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = |address: &Address, outputs: &Value| {
+            let record: Option<&Record> = durable.records.get(address);
+            record.is_some_and(|record| instances(record).any(|known| known == outputs))
+        };
+        self.read(|state| {
+            let all = state.records.iter().flat_map(|(address, record)| {
+                instances(record).map(move |outputs| (address, record, outputs))
+            });
+            all.filter(|(address, _, outputs)| !known(address, outputs))
+                .map(|(address, record, outputs)| Unrecorded {
+                    address: address.clone(),
+                    kind: record.kind.clone(),
+                    outputs: outputs.clone(),
+                })
+                .collect()
+        })
     }
 
     /// Records how the run ended, if it changed anything.
@@ -119,6 +171,13 @@ impl Journal {
         let stack = self.read(|state| state.stack.clone());
         self.store.remove(&stack).await
     }
+}
+
+/// The outputs of everything a record stands for.
+fn instances(record: &Record) -> impl Iterator<Item = &Value> {
+    let retired = record.retired.iter().map(|old| &old.outputs);
+    let known = record.outputs.iter().chain(retired);
+    known.filter(|outputs| !outputs.is_null())
 }
 
 #[cfg(test)]

@@ -1,18 +1,22 @@
 //! States as files of one directory: `dev.json`, its predecessor `dev.previous.json`, and
-//! `dev.lock`.
+//! `dev.lock`; `dev.damaged.json` if a document that could not be read was written over.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::{Held, Holder, Lock, State, StateError, Store};
+use super::{Held, Holder, Lock, State, StateError, Store, format};
 use crate::resource::BoxFuture;
 
 /// A directory of state files, readable by their owner alone.
 pub struct LocalStore {
     directory: PathBuf,
+    /// The stacks this store has written, whose documents need no look before the next.
+    written: Mutex<BTreeSet<String>>,
 }
 
 /// The locked file; closing it gives the lock back.
@@ -41,7 +45,10 @@ const LOOKERS: Duration = Duration::from_secs(1);
 impl LocalStore {
     /// Uses `directory`, which is made by the first save.
     pub fn new(directory: PathBuf) -> Self {
-        Self { directory }
+        Self {
+            directory,
+            written: Mutex::default(),
+        }
     }
 
     fn path(&self, stack: &str) -> PathBuf {
@@ -55,13 +62,45 @@ impl LocalStore {
             .create(&self.directory)
     }
 
-    fn read(&self, stack: &str) -> Result<Option<State>, StateError> {
+    fn previous(&self, stack: &str) -> PathBuf {
+        self.directory.join(format!("{stack}.previous.json"))
+    }
+
+    fn set_aside(&self, stack: &str) -> PathBuf {
+        self.directory.join(format!("{stack}.damaged.json"))
+    }
+
+    fn written(&self) -> MutexGuard<'_, BTreeSet<String>> {
+        self.written.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn read_document(&self, stack: &str) -> Result<Option<Vec<u8>>, StateError> {
         let path = self.path(stack);
-        match fs::read_to_string(&path) {
-            Ok(text) => State::parse(&text, &path.display().to_string()).map(Some),
+        match fs::read(&path) {
+            Ok(document) => Ok(Some(document)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) if error.kind() == io::ErrorKind::IsADirectory => {
+                let place = path.display().to_string();
+                Err(self.damaged(stack, StateError::unreadable(&place, "it is a directory")))
+            }
             Err(error) => Err(access(&path, &error)),
         }
+    }
+
+    fn read(&self, stack: &str) -> Result<Option<State>, StateError> {
+        let Some(document) = self.read_document(stack)? else {
+            return Ok(None);
+        };
+        let place = self.path(stack).display().to_string();
+        State::read(&document, stack, &place)
+            .map(Some)
+            .map_err(|error| self.damaged(stack, error))
+    }
+
+    fn damaged(&self, stack: &str, error: StateError) -> StateError {
+        let previous = self.previous(stack);
+        let is_kept = previous.is_file();
+        error.with_previous(is_kept.then(|| previous.display().to_string()))
     }
 
     /// Temp file, fsync, rename, fsync of the directory: after a crash at any instant the file is
@@ -76,13 +115,20 @@ impl LocalStore {
         file.write_all(text)?;
         file.as_file().sync_all()?;
         if path.exists() {
-            // A hard link keeps the previous serial without a moment in which there is no state.
-            let previous = self.directory.join(format!("{stack}.previous.json"));
-            let _absent = fs::remove_file(&previous);
-            fs::hard_link(&path, &previous)?;
+            // What cannot be read must not take the place of the last document that can.
+            let is_whole = self.written().contains(stack) || self.read(stack).is_ok();
+            let kept = match is_whole {
+                true => self.previous(stack),
+                false => self.set_aside(stack),
+            };
+            // A hard link keeps it without a moment in which there is no state.
+            let _absent = fs::remove_file(&kept);
+            fs::hard_link(&path, &kept)?;
         }
         file.persist(&path).map_err(|error| error.error)?;
-        File::open(&self.directory)?.sync_all()
+        File::open(&self.directory)?.sync_all()?;
+        self.written().insert(stack.to_owned());
+        Ok(())
     }
 
     fn lock_path(&self, stack: &str) -> PathBuf {
@@ -169,21 +215,28 @@ impl Store for LocalStore {
         Box::pin(async move { self.read(stack) })
     }
 
+    fn document<'a>(
+        &'a self,
+        stack: &'a str,
+    ) -> BoxFuture<'a, Result<Option<Vec<u8>>, StateError>> {
+        Box::pin(async move { self.read_document(stack) })
+    }
+
     fn save<'a>(&'a self, state: &'a State) -> BoxFuture<'a, Result<(), StateError>> {
         Box::pin(async move {
             let path = self.path(&state.stack);
-            let mut text =
-                serde_json::to_vec_pretty(state).map_err(|error| access(&path, &error.into()))?;
-            text.push(b'\n');
-            self.write(&state.stack, &text)
+            let document = state
+                .to_document()
+                .map_err(|error| access(&path, &error.into()))?;
+            self.write(&state.stack, &document)
                 .map_err(|error| access(&path, &error))
         })
     }
 
     fn remove<'a>(&'a self, stack: &'a str) -> BoxFuture<'a, Result<(), StateError>> {
         Box::pin(async move {
-            for name in [format!("{stack}.json"), format!("{stack}.previous.json")] {
-                let path = self.directory.join(name);
+            let kept = [self.previous(stack), self.set_aside(stack)];
+            for path in [self.path(stack)].into_iter().chain(kept) {
                 match fs::remove_file(&path) {
                     Err(error) if error.kind() != io::ErrorKind::NotFound => {
                         return Err(access(&path, &error));
@@ -230,8 +283,12 @@ impl Store for LocalStore {
             let mut names: Vec<String> = entries
                 .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
                 .filter_map(|name| Some(name.strip_suffix(".json")?.to_owned()))
-                // Other names (`dev.previous`, `example` of the source tree) are no stack's.
-                .filter(|name| matches!(self.read(name), Ok(Some(state)) if state.stack == *name))
+                .filter(|name| match self.read_document(name) {
+                    Ok(Some(document)) => format::is_of_a_stack(name, &document),
+                    Ok(None) => false,
+                    // Nobody knows what it is; whoever asks for it is told why.
+                    Err(_) => format::is_of_a_stack(name, b""),
+                })
                 .collect();
             names.sort();
             Ok(names)
@@ -279,6 +336,87 @@ mod tests {
         assert_eq!(store.stacks().await.unwrap(), ["dev"]);
         store.remove("dev").await.unwrap();
         assert!(store.load("dev").await.unwrap().is_none());
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_read_is_told_with_the_place_and_the_document_before() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = LocalStore::new(directory.path().to_owned());
+        let path = directory.path().join("dev.json");
+        let place = path.display().to_string();
+        for damage in [&b""[..], b"{\"format\": 2", b"\xff{}", b"{}"] {
+            fs::write(&path, damage).unwrap();
+            let error = store.load("dev").await.unwrap_err();
+            assert!(error.to_string().starts_with(&place), "{error}");
+            let StateError::Unreadable { previous, .. } = error else {
+                panic!("{error}");
+            };
+            assert_eq!(previous, None);
+        }
+        fs::remove_file(&path).unwrap();
+        fs::create_dir(&path).unwrap();
+        fs::write(directory.path().join("dev.previous.json"), "{}").unwrap();
+        let error = store.load("dev").await.unwrap_err();
+        assert!(error.to_string().ends_with("it is a directory"), "{error}");
+        let StateError::Unreadable { previous, .. } = error else {
+            panic!("{error}");
+        };
+        assert!(previous.unwrap().ends_with("/dev.previous.json"));
+    }
+
+    #[tokio::test]
+    async fn a_damaged_document_does_not_take_the_place_of_the_last_whole_one() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = |name: &str| directory.path().join(name);
+        let mut state = State::new("dev", "us-east-1");
+        for serial in [1, 2] {
+            let store = LocalStore::new(directory.path().to_owned());
+            state.serial = serial;
+            store.save(&state).await.unwrap();
+        }
+        fs::write(path("dev.json"), "{\"format\": 2, ").unwrap();
+        let store = LocalStore::new(directory.path().to_owned());
+        state.serial = 3;
+        store.save(&state).await.unwrap();
+        let serial = |name: &str| State::read(&fs::read(path(name)).unwrap(), "dev", name);
+        assert_eq!(serial("dev.json").unwrap().serial, 3);
+        assert_eq!(serial("dev.previous.json").unwrap().serial, 1);
+        let aside = fs::read_to_string(path("dev.damaged.json")).unwrap();
+        assert_eq!(aside, "{\"format\": 2, ");
+        state.serial = 4;
+        store.save(&state).await.unwrap();
+        assert_eq!(serial("dev.previous.json").unwrap().serial, 3);
+        assert_eq!(store.stacks().await.unwrap(), ["dev"]);
+        store.remove("dev").await.unwrap();
+        assert!(fs::read_dir(directory.path()).unwrap().next().is_none());
+    }
+
+    #[tokio::test]
+    async fn stacks_are_listed_readable_or_not_and_other_files_are_not() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = LocalStore::new(directory.path().to_owned());
+        store.save(&State::new("dev", "us-east-1")).await.unwrap();
+        store.save(&State::new("prod", "us-east-1")).await.unwrap();
+        for (name, text) in [
+            ("torn.json", "{\"format\": 2"),
+            ("newer.json", "{\"format\": 99}"),
+            ("package.json", "{\"name\": \"web\"}"),
+            ("dev.previous.json", "{"),
+            ("Notes.json", "{"),
+            ("README.md", ""),
+        ] {
+            fs::write(directory.path().join(name), text).unwrap();
+        }
+        // A copy under another name is no stack of that name, and is not taken for one.
+        fs::copy(
+            directory.path().join("dev.json"),
+            directory.path().join("copy.json"),
+        )
+        .unwrap();
+        let stacks = store.stacks().await.unwrap();
+        assert_eq!(stacks, ["dev", "newer", "prod", "torn"]);
+        let error = store.load("copy").await.unwrap_err();
+        assert!(error.to_string().contains("of stack `dev`, not of `copy`"));
     }
 
     #[tokio::test]

@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 pub use holder::{Holder, operator};
-pub use journal::Journal;
+pub use journal::{Journal, Unrecorded};
 pub use local::LocalStore;
 pub use location::Location;
 pub use objects::{Answer, Expect, Object, ObjectError, Objects};
@@ -34,6 +34,7 @@ pub const FORMAT: u32 = 2;
 
 /// The record of one stack.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct State {
     /// See [`FORMAT`].
     pub format: u32,
@@ -48,24 +49,22 @@ pub struct State {
     /// The AWS region it lives in.
     pub region: String,
     /// Choices made once that must never change by themselves, such as the Availability Zones.
-    #[serde(default)]
     pub choices: BTreeMap<String, Value>,
     /// What the stack gives to its users, as of the last `up`.
-    #[serde(default)]
     pub outputs: BTreeMap<String, Value>,
     /// Whether the last `up` asked for protection; `down` refuses then.
-    #[serde(default)]
     pub protect: bool,
     /// The last run that changed something, or set out to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_run: Option<LastRun>,
     /// Everything that exists or is being made or removed.
-    #[serde(default)]
+    #[serde(deserialize_with = "format::each_once")]
     pub records: BTreeMap<Address, Record>,
 }
 
 /// Who worked on the stack last.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct LastRun {
     /// The command, as `up`.
     pub command: String,
@@ -80,6 +79,7 @@ pub struct LastRun {
 
 /// The end of a run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct RunEnd {
     /// When it ended.
     pub at: Timestamp,
@@ -101,6 +101,7 @@ pub enum RunOutcome {
 
 /// What is known of one node.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Record {
     /// The kind, as `service/thing`.
     pub kind: String,
@@ -111,7 +112,6 @@ pub struct Record {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub spec: Option<Value>,
     /// The nodes it was made from; deletion runs against them, with no declaration at hand.
-    #[serde(default)]
     pub dependencies: BTreeSet<Address>,
     /// The call that is under way, or was when the program was killed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -152,6 +152,7 @@ impl Record {
 
 /// A call that was announced before it was sent (law 2).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Intent {
     /// What the call does.
     pub action: IntentAction,
@@ -182,6 +183,7 @@ pub enum IntentAction {
 
 /// An instance that was replaced and has still to be deleted.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Retired {
     /// What AWS gave it; null if a create was never answered and may have made it.
     pub outputs: Value,
@@ -206,42 +208,30 @@ impl State {
             records: BTreeMap::new(),
         }
     }
-
-    /// Reads a document, refusing what this program does not understand.
-    pub fn parse(text: &str, place: &str) -> Result<Self, StateError> {
-        let unreadable = |reason: String| StateError::Unreadable {
-            place: place.to_owned(),
-            reason,
-        };
-        let value: Value = serde_json::from_str(text).map_err(|e| unreadable(e.to_string()))?;
-        let format = value.get("format").and_then(Value::as_u64);
-        match format {
-            Some(format) if format > u64::from(FORMAT) => Err(StateError::Newer {
-                place: place.to_owned(),
-                format,
-            }),
-            Some(format) => {
-                let value = format::migrate(value, format);
-                serde_json::from_value(value).map_err(|e| unreadable(e.to_string()))
-            }
-            None => Err(unreadable("it has no `format` number".to_owned())),
-        }
-    }
 }
 
 /// What can go wrong with the state.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum StateError {
     /// The document is damaged.
-    #[error(
-        "{place} cannot be read: {reason}
-the cloud still knows every resource"
-    )]
+    #[error("{place} cannot be read: {reason}")]
     Unreadable {
         /// Where the document is.
         place: String,
         /// What is wrong with it.
         reason: String,
+        /// Where the document before it is kept, if it is.
+        previous: Option<String>,
+    },
+    /// The document is that of another stack.
+    #[error("{place} is the state of stack `{found}`, not of `{stack}`")]
+    Misplaced {
+        /// Where the document is.
+        place: String,
+        /// The stack that was looked for.
+        stack: String,
+        /// The stack whose it is.
+        found: String,
     },
     /// The document was written by a newer program.
     #[error(
@@ -293,10 +283,44 @@ the cloud still knows every resource"
     },
 }
 
+impl StateError {
+    /// The error for a damaged document. The reason may quote it, so that it is kept to one line.
+    pub fn unreadable(place: &str, reason: impl AsRef<str>) -> Self {
+        let printable = |c: char| if c.is_control() { ' ' } else { c };
+        Self::Unreadable {
+            place: place.to_owned(),
+            reason: reason.as_ref().chars().map(printable).take(300).collect(),
+            previous: None,
+        }
+    }
+
+    /// Says where the document before a damaged one is kept.
+    #[must_use]
+    pub fn with_previous(mut self, kept: Option<String>) -> Self {
+        if let Self::Unreadable { previous, .. } = &mut self {
+            *previous = kept;
+        }
+        self
+    }
+}
+
 /// Where states are kept.
 pub trait Store: Send + Sync {
     /// Reads the state of a stack, if there is one.
     fn load<'a>(&'a self, stack: &'a str) -> BoxFuture<'a, Result<Option<State>, StateError>>;
+
+    /// Reads the document of a stack byte for byte, readable or not. A store that has no more than
+    /// [`Store::load`] gives what it would write.
+    fn document<'a>(
+        &'a self,
+        stack: &'a str,
+    ) -> BoxFuture<'a, Result<Option<Vec<u8>>, StateError>> {
+        Box::pin(async move {
+            let state = self.load(stack).await?;
+            let written = state.as_ref().map(State::to_document).transpose();
+            written.map_err(|error| StateError::unreadable(&self.place(stack), error.to_string()))
+        })
+    }
 
     /// Writes the state durably, whole or not at all. A store that others share writes only over
     /// what this one loaded or saved last ([`StateError::Changed`], [`StateError::Lost`]).

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::style::Style;
 use super::text::{action_name, clean, took, words};
-use crate::engine::{Action, Left, Phase, Report, StepError};
+use crate::engine::{Action, Left, Phase, Report, StepError, Unsaved};
 use crate::resource::Address;
 
 /// Draws the end of a run that took `duration`; `recorded` is the number of resources in the state.
@@ -32,11 +32,24 @@ pub fn render(report: &Report, style: &Style, recorded: usize, duration: Duratio
         let skipped = style.yellow("skipped:");
         lines.push(format!("{skipped} {} ({verb} {needs})", names.join(", ")));
     }
+    if !report.unanswered.is_empty() {
+        let names: Vec<&str> = report.unanswered.iter().map(Address::as_str).collect();
+        lines.push(format!(
+            "AWS had not answered yet for {}; the next run looks for what came of that.",
+            names.join(", ")
+        ));
+    }
+    if let Some(unsaved) = &report.unsaved {
+        lines.extend(unsaved_lines(unsaved, style));
+    }
     if report.stopped {
-        lines.push(
-            "Stopped as asked; everything so far is saved. Run the same command again to go on."
-                .to_owned(),
-        );
+        let saved = match report.unsaved {
+            None => "; everything so far is saved",
+            Some(_) => "",
+        };
+        lines.push(format!(
+            "Stopped as asked{saved}. Run the same command again to go on."
+        ));
     }
     lines.push(summary(report, style, recorded, duration));
     lines.join("\n")
@@ -61,6 +74,35 @@ fn failure_lines(failure: &StepError, style: &Style) -> [String; 3] {
         format!("  {}", clean(&failure.source.to_string())),
         format!("  {}", left_behind(failure)),
     ]
+}
+
+fn unsaved_lines(unsaved: &Unsaved, style: &Style) -> Vec<String> {
+    let mut lines = vec![format!(
+        "{} the state could not be saved: {}",
+        style.bold(style.red("error:")),
+        clean(&unsaved.error.to_string())
+    )];
+    for missing in &unsaved.unrecorded {
+        lines.push(format!(
+            "  not recorded: {} {} {}",
+            missing.kind,
+            style.bold(&missing.address),
+            clean(&id_in(&missing.outputs))
+        ));
+    }
+    lines.push(format!(
+        "{} make the state writable again, then run the same command: what is not recorded is found by its tags or name",
+        style.cyan("hint:")
+    ));
+    lines
+}
+
+/// What AWS knows the resource by.
+fn id_in(outputs: &Value) -> String {
+    let id = ["id", "arn", "identifier"]
+        .iter()
+        .find_map(|name| outputs[*name].as_str());
+    id.map_or_else(|| outputs.to_string(), str::to_owned)
 }
 
 fn left_behind(failure: &StepError) -> &'static str {
@@ -168,7 +210,11 @@ fn summary(report: &Report, style: &Style, recorded: usize, duration: Duration) 
 /// - `failed`: `address`, `kind`, `action`, `operation`, `code`, `message`, `requestId`, `advice`
 ///   (null where AWS or we gave none), and `left`: `nothing`, `recorded`, or `traceable` if it may
 ///   exist and will be looked for;
-/// - `skipped`: `address` and `needs`, the node that failed.
+/// - `skipped`: `address` and `needs`, the node that failed;
+/// - `unanswered`: the addresses whose call had not answered when a stopped run gave it up; the next
+///   run looks for what came of it;
+/// - `unsaved`: null, or `message` and `unrecorded` (`address`, `kind`, `outputs`) if the state could
+///   not be saved at the end.
 pub fn to_json(report: &Report, recorded: usize, duration: Duration) -> Value {
     let skipped = skipped(report).into_iter().flat_map(|(needs, addresses)| {
         addresses
@@ -188,7 +234,16 @@ pub fn to_json(report: &Report, recorded: usize, duration: Duration) -> Value {
             .collect::<Vec<_>>(),
         "failed": report.failed.iter().map(failure_json).collect::<Vec<_>>(),
         "skipped": skipped.collect::<Vec<_>>(),
+        "unanswered": report.unanswered,
+        "unsaved": report.unsaved.as_ref().map(unsaved_json),
     })
+}
+
+fn unsaved_json(unsaved: &Unsaved) -> Value {
+    let unrecorded = unsaved.unrecorded.iter().map(|missing| {
+        json!({ "address": missing.address, "kind": missing.kind, "outputs": missing.outputs })
+    });
+    json!({ "message": unsaved.error.to_string(), "unrecorded": unrecorded.collect::<Vec<_>>() })
 }
 
 fn failure_json(failure: &StepError) -> Value {
@@ -217,6 +272,7 @@ fn failure_json(failure: &StepError) -> Value {
 mod tests {
     use super::*;
     use crate::resource::{Class, Error};
+    use crate::state::{StateError, Unrecorded};
 
     const TOOK: Duration = Duration::from_millis(12_345);
 
@@ -268,7 +324,53 @@ mod tests {
                 skip("alarm", "the run to go on"),
             ],
             stopped: true,
+            ..Report::default()
         }
+    }
+
+    fn unsaved_run() -> Report {
+        let nat = Unrecorded {
+            address: address("nat-gateway-1"),
+            kind: "ec2/nat_gateway".to_owned(),
+            outputs: json!({ "id": "nat-0a1b" }),
+        };
+        let error = StateError::Access {
+            place: "state/dev.json".to_owned(),
+            reason: "No space left on device".to_owned(),
+        };
+        Report {
+            skipped: vec![(address("eip-2"), "the run to go on".to_owned())],
+            stopped: true,
+            unanswered: [address("eip-2")].into(),
+            unsaved: Some(Unsaved {
+                error,
+                unrecorded: vec![nat],
+            }),
+            ..Report::default()
+        }
+    }
+
+    #[test]
+    fn what_is_not_recorded_or_not_answered_is_named() {
+        insta::assert_snapshot!(render(&unsaved_run(), &Style::PLAIN, 7, TOOK), @r"
+        skipped: eip-2 (needs the run to go on)
+        AWS had not answered yet for eip-2; the next run looks for what came of that.
+        error: the state could not be saved: state/dev.json: No space left on device
+          not recorded: ec2/nat_gateway nat-gateway-1 nat-0a1b
+        hint: make the state writable again, then run the same command: what is not recorded is found by its tags or name
+        Stopped as asked. Run the same command again to go on.
+        Not done: nothing done, 1 skipped in 12.3 s. 7 resources are recorded.
+        ");
+        let json = to_json(&unsaved_run(), 7, TOOK);
+        assert_eq!(json["unanswered"], json!(["eip-2"]));
+        assert_eq!(
+            json["unsaved"]["message"],
+            "state/dev.json: No space left on device"
+        );
+        assert_eq!(
+            json["unsaved"]["unrecorded"][0]["outputs"],
+            json!({ "id": "nat-0a1b" })
+        );
     }
 
     #[test]

@@ -17,3 +17,4 @@ mod leasing;
 mod model;
 mod properties;
 mod removing;
+mod sweeping;

@@ -8,8 +8,10 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
 use super::model::{Model, Weather, declare, model, models, weather};
-use super::world::{Ended, World, actions};
+use super::objects::Object;
+use super::world::{Ended, World, actions, settings};
 use crate::engine::Declaration;
+use crate::resource::{NODE_TAG, STACK_TAG, Tags};
 
 /// Tries the same cases every time.
 fn check<S: Strategy>(cases: u32, strategy: S, property: impl AsyncFn(S::Value)) {
@@ -188,6 +190,116 @@ fn down_leaves_nothing_behind() {
             second.over(&mut world);
             repeat(&world, || world.down(&after)).await;
             assert_gone(&world);
+        },
+    );
+}
+
+/// What is lost of the state.
+#[derive(Clone, Debug)]
+enum Loss {
+    Nothing,
+    Everything,
+    Records(Vec<prop::sample::Index>),
+}
+
+fn loss() -> impl Strategy<Value = Loss> {
+    let records = prop::collection::vec(any::<prop::sample::Index>(), 1..4);
+    prop_oneof![
+        Just(Loss::Nothing),
+        Just(Loss::Everything),
+        records.prop_map(Loss::Records),
+    ]
+}
+
+fn lose(world: &World, loss: &Loss) {
+    let mut state = world.state();
+    match loss {
+        Loss::Nothing => {}
+        Loss::Everything => world.disk.set(None),
+        Loss::Records(which) => {
+            for index in which {
+                let mut addresses = state.records.keys();
+                let lost = (addresses.len() > 0).then(|| index.index(addresses.len()));
+                if let Some(address) = lost.and_then(|n| addresses.nth(n)).cloned() {
+                    state.records.remove(&address);
+                }
+            }
+            world.disk.set(Some(state));
+        }
+    }
+}
+
+const THEIRS: &str = "theirs";
+
+/// Doubles of things that only their tags tell apart, and things of another stack.
+fn plant(world: &World, doubles: &[prop::sample::Index]) {
+    let objects: Vec<_> = world.cloud.look().objects.values().cloned().collect();
+    let nameless = |o: &&Object| !o.behaviour.named && !o.behaviour.has_parent;
+    let nameless: Vec<_> = objects.iter().filter(nameless).collect();
+    for index in doubles.iter().filter(|_| !nameless.is_empty()) {
+        let original = index.get(&nameless);
+        let spec = original.spec.clone();
+        world.cloud.plant(original.behaviour, &original.node, spec);
+    }
+    for object in objects.iter().take(3) {
+        let mut spec = settings(object.node.as_str());
+        spec.name = format!("{}-of-dev-2", object.node);
+        let tags = [(STACK_TAG, "dev-2"), (NODE_TAG, object.node.as_str())];
+        spec.tags = Some(Tags::from_pairs(tags));
+        world.cloud.plant(object.behaviour, THEIRS, spec);
+    }
+}
+
+#[test]
+fn down_leaves_nothing_behind_whatever_is_lost_doubled_or_declared_by_now() {
+    let doubles = prop::collection::vec(any::<prop::sample::Index>(), 0..3);
+    let strategy = (
+        (models(), 0..3_usize),
+        (weather(0..3), weather(0..3), weather(0..4)),
+        (loss(), doubles, any::<bool>()),
+    );
+    type Case = (
+        ((Model, Model), usize),
+        (Weather, Weather, Weather),
+        (Loss, Vec<prop::sample::Index>, bool),
+    );
+    check(
+        300,
+        strategy,
+        async |(((before, after), now), (first, second, third), (loss, doubles, twice)): Case| {
+            let (before, after) = (declare(&before), declare(&after));
+            let mut world = World::new();
+            first.over(&mut world);
+            world.up(&before).await;
+            clear_the_sky(&world);
+            second.over(&mut world);
+            world.up(&after).await;
+            clear_the_sky(&world);
+            // What does not show yet is nobody's to find, and AWS shows it in the end.
+            world.pass(10).await;
+            lose(&world, &loss);
+            if twice {
+                world.up(&before).await;
+                world.pass(10).await;
+            }
+            plant(&world, &doubles);
+            let theirs = world.inventory().remove(THEIRS);
+            third.over(&mut world);
+            let now = match now {
+                0 => before,
+                1 => after,
+                _ => Declaration::default(),
+            };
+            repeat(&world, || world.down(&now)).await;
+            world.assert_law_abiding();
+            let mut left = world.inventory();
+            assert_eq!(left.remove(THEIRS), theirs, "law 3");
+            assert!(left.is_empty(), "{left:?}");
+            assert!(
+                world.state().records.is_empty(),
+                "{:?}",
+                world.state().records
+            );
         },
     );
 }

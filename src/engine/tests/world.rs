@@ -12,8 +12,9 @@ use super::faults::Operation;
 use super::kinds::{self, Fake, Settings, Traits};
 use super::objects::Object;
 use crate::engine::{
-    Action, ApplyOptions, Context, Declaration, Event, Events, Graph, Plan, PlanError, PlanOptions,
-    READS_LAG, Report, Stop, TeardownOptions, apply, find_all, plan, teardown,
+    Action, ApplyOptions, Context, Declaration, Event, Events, Graph, Looks, Plan, PlanError,
+    PlanOptions, READS_LAG, Report, Stop, Stopper, TeardownOptions, Whole, apply, find_all, plan,
+    teardown,
 };
 use crate::resource::{
     Address, BoxFuture, Declared, Handle, Identity, NODE_TAG, Resolved, STACK_TAG, Scope, Tags,
@@ -160,7 +161,7 @@ pub(super) struct World {
     pub(super) adopt: bool,
     pub(super) final_snapshot: Option<String>,
     pub(super) stop: Stop,
-    stop_sender: tokio::sync::watch::Sender<bool>,
+    stopper: Stopper,
     /// Under which all runs are.
     pub(super) lease: Lease,
     events: Mutex<Vec<Event>>,
@@ -178,7 +179,7 @@ impl World {
             faults: Mutex::default(),
             faults_met: AtomicUsize::new(0),
         };
-        let (stop_sender, stop) = Stop::pair();
+        let (stopper, stop) = Stop::pair();
         Self {
             cloud,
             disk: Arc::new(disk),
@@ -186,18 +187,18 @@ impl World {
             adopt: false,
             final_snapshot: None,
             stop,
-            stop_sender,
+            stopper,
             lease: Lease::default(),
             events: Mutex::default(),
         }
     }
 
     pub(super) fn stop(&self) {
-        self.stop_sender.send_replace(true);
+        self.stopper.stop();
     }
 
     pub(super) fn go_on(&self) {
-        self.stop_sender.send_replace(false);
+        self.stopper.go_on();
     }
 
     pub(super) fn state(&self) -> State {
@@ -284,26 +285,42 @@ impl World {
         ended
     }
 
+    /// What `orderctl down` finds and shows.
+    pub(super) async fn whole(&self, declaration: &Declaration) -> Whole {
+        let context = self.context(Events::nowhere());
+        find_all(&context, declaration, &self.state())
+            .await
+            .unwrap()
+    }
+
     /// What `orderctl down` does.
     pub(super) async fn down(&self, declaration: &Declaration) -> Ended {
+        let (sender, mut receiver) = tokio::sync::mpsc::unbounded_channel();
         let run = async {
-            let context = self.context(Events::nowhere());
+            let context = self.context(Events::to(sender));
             let whole = match find_all(&context, declaration, &self.state()).await {
                 Ok(whole) => whole,
                 Err(error) => return Ended::Blind(error),
             };
             let journal = self.journal();
             let settle = Duration::from_secs(60);
+            let cloud = Arc::clone(&self.cloud);
             let options = TeardownOptions {
                 apply: self.apply_options(),
                 settle,
+                looks: Looks::with(move || kinds::all(&cloud)),
             };
             match teardown(&context, declaration, &whole, &journal, options).await {
                 Ok(report) => Ended::Finished(report),
                 Err(error) => Ended::Unsaved(error),
             }
         };
-        self.process(run).await.unwrap_or(Ended::Crashed)
+        let ended = self.process(run).await.unwrap_or(Ended::Crashed);
+        let mut events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
+        while let Ok(event) = receiver.try_recv() {
+            events.push(event);
+        }
+        ended
     }
 
     /// Runs `up` where nothing may go wrong.
