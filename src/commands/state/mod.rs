@@ -14,6 +14,7 @@ use std::process::ExitCode;
 use clap::Subcommand;
 
 use super::CommandError;
+use super::hold::take_lock;
 use super::session::Local;
 use crate::cli::Globals;
 use crate::resource::Address;
@@ -126,9 +127,10 @@ async fn under_lock<T>(
     store: &dyn Store,
     stack: &str,
     purpose: &str,
+    (globals, printer): (&Globals, &Printer),
     work: impl AsyncFnOnce() -> Result<T, CommandError>,
 ) -> Result<T, CommandError> {
-    let lock = store.lock(stack, purpose).await?;
+    let (lock, _) = take_lock(store, stack, purpose, globals, printer).await?;
     let done = work().await;
     let given_back = lock.release().await;
     let done = done?;
