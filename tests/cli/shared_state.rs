@@ -136,7 +136,7 @@ fn of_two_runs_that_ask_at_the_same_moment_one_works_and_the_other_says_who() {
     let place = Workplace::on(&sandbox);
     // Both have seen that nobody holds the lock, and both have sent their claim.
     let claim = format!("PUT /{BUCKET}/order/dev.lock");
-    let gates = [0, 1].map(|_| Gate::before(sandbox.endpoint(), &claim));
+    let gates = [0, 1].map(|_| Gate::only_before(sandbox.endpoint(), &claim));
     let runs = gates.each_ref().map(|gate| held_at(gate, &place));
     let ids = runs.each_ref().map(Running::id);
     gates.iter().for_each(Gate::open);
@@ -168,7 +168,7 @@ fn of_two_runs_that_ask_at_the_same_moment_one_works_and_the_other_says_who() {
 fn who_waits_for_the_lock_gets_it_when_it_is_given_back() {
     let sandbox = with_bucket();
     let place = Workplace::on(&sandbox);
-    let gate = Gate::before(sandbox.endpoint(), "Action=CreateNatGateway&");
+    let gate = Gate::only_before(sandbox.endpoint(), "Action=CreateNatGateway&");
     let first = held_at(&gate, &place);
     let holder = format!("(process {})", first.id());
 
@@ -194,7 +194,7 @@ fn who_waits_for_the_lock_gets_it_when_it_is_given_back() {
 fn a_wait_can_be_interrupted() {
     let sandbox = with_bucket();
     let place = Workplace::on(&sandbox);
-    let gate = Gate::before(sandbox.endpoint(), "Action=CreateNatGateway&");
+    let gate = Gate::only_before(sandbox.endpoint(), "Action=CreateNatGateway&");
     let first = held_at(&gate, &place);
     let line = format!("up --suffix dev --sandbox --yes {STATE} {LONG}");
     let mut waiting = Running::start(&line, place.command(&line));
@@ -211,10 +211,9 @@ fn an_interrupted_run_gives_the_lock_back() {
     let place = Workplace::on(&sandbox);
     // While it only looks, and while it changes things.
     for marker in ["Action=DescribeNatGateways&", "Action=CreateNatGateway&"] {
-        let gate = Gate::before(sandbox.endpoint(), marker);
-        let mut up = held_at(&gate, &place);
+        let gate = Gate::only_before(sandbox.endpoint(), marker);
+        let up = held_at(&gate, &place);
         up.interrupt();
-        up.wait_for("stopping:");
         gate.open();
         up.finish().ends_with(130).without_data();
         let lock = object(&sandbox, "dev.lock");
@@ -232,7 +231,7 @@ fn an_interrupted_run_gives_the_lock_back() {
 fn a_killed_holders_lock_is_taken_over_once_its_lease_has_ended() {
     let sandbox = with_bucket();
     let place = Workplace::on(&sandbox);
-    let gate = Gate::before(sandbox.endpoint(), "Action=CreateNatGateway&");
+    let gate = Gate::only_before(sandbox.endpoint(), "Action=CreateNatGateway&");
     let killed = held_at(&gate, &place);
     let holder = format!("(process {})", killed.id());
     killed.kill();
@@ -255,7 +254,7 @@ fn a_run_that_was_frozen_changes_nothing_after_another_has_taken_over() {
     let sandbox = with_bucket();
     let place = Workplace::on(&sandbox);
     // It is about to announce its first calls.
-    let gate = Gate::before(sandbox.endpoint(), &format!("PUT /{BUCKET}/order/dev.json"));
+    let gate = Gate::only_before(sandbox.endpoint(), &format!("PUT /{BUCKET}/order/dev.json"));
     let frozen = held_at(&gate, &place);
     frozen.freeze();
     let next = place
