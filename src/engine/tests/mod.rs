@@ -3,9 +3,12 @@
 //! must come out right all the same.
 
 mod cloud;
+mod disk;
 mod faults;
 mod kinds;
+mod laws;
 mod objects;
+mod trace;
 mod world;
 
 mod applying;
@@ -16,3 +19,6 @@ mod interrupting;
 mod model;
 mod properties;
 mod removing;
+mod stopping;
+mod stories;
+mod weather;

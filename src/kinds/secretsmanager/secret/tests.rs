@@ -266,3 +266,20 @@ async fn delete_frees_the_name_at_once() {
         .await
         .unwrap();
 }
+
+#[tokio::test]
+async fn a_refusal_that_quotes_the_value_is_shown_without_it() {
+    let create = mock!(Client::create_secret).then_error(|| {
+        CreateSecretError::generic(
+            ErrorMetadata::builder()
+                .code("InvalidParameterException")
+                .message(r#"Invalid value: {"username":"admin","password":"hunter2"}"#)
+                .build(),
+        )
+    });
+    let aws = mocked(&[&random(), &create]);
+    let refused = Secret::create(&aws, &scope("db-secret"), &want()).await;
+    let error = refused.unwrap_err();
+    assert!(!format!("{error} {error:?}").contains("hunter2"), "{error}");
+    assert!(error.is(&["InvalidParameterException"]));
+}
