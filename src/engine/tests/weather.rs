@@ -115,14 +115,30 @@ pub(super) fn weather(misfortunes: Range<usize>) -> impl Strategy<Value = Weathe
     let signal = prop::option::weighted(0.3, signal);
     let misfortunes = vec(misfortune(), misfortunes);
     (0..4_u64, 0..4_u64, parallelism, misfortunes, signal).prop_map(
-        |(shows_after, update_shows_after, parallelism, misfortunes, signal)| Weather {
-            shows_after,
-            update_shows_after,
-            parallelism,
-            misfortunes,
-            signal,
+        |(shows_after, update_shows_after, parallelism, mut misfortunes, mut signal)| {
+            let is_return = |it: &Misfortune| matches!(it, Misfortune::Return(..));
+            if misfortunes.iter().any(is_return) {
+                // What comes back without tags is known as ours to the run that deleted it alone, so
+                // that run has to come to its end.
+                misfortunes.retain(|it| is_return(it) || it.only_delays());
+                signal = None;
+            }
+            Weather {
+                shows_after,
+                update_shows_after,
+                parallelism,
+                misfortunes,
+                signal,
+            }
         },
     )
+}
+
+impl Misfortune {
+    fn only_delays(&self) -> bool {
+        matches!(self, Self::Call(fault) if fault.operations == Operation::WRITES
+            && matches!(fault.effect, Effect::Throttle | Effect::LoseAnswer | Effect::LoseRequest))
+    }
 }
 
 impl Weather {
