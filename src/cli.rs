@@ -72,6 +72,9 @@ enum Command {
     Plan(commands::plan::PlanArgs),
     Down(commands::down::DownArgs),
     Outputs(commands::outputs::OutputsArgs),
+    Stacks(commands::stacks::StacksArgs),
+    #[command(subcommand)]
+    State(commands::state::StateCommand),
     Init(commands::init::InitArgs),
     #[command(subcommand)]
     Sandbox(commands::sandbox::SandboxCommand),
@@ -130,6 +133,8 @@ async fn run(
         Command::Plan(args) => commands::plan::run(args, globals, printer).await,
         Command::Down(args) => commands::down::run(args, globals, printer).await,
         Command::Outputs(args) => commands::outputs::run(args, globals, printer).await,
+        Command::Stacks(args) => commands::stacks::run(args, globals, printer).await,
+        Command::State(command) => commands::state::run(command, globals, printer).await,
         Command::Init(args) => commands::init::run(&args, globals, printer),
         Command::Sandbox(command) => commands::sandbox::run(command, globals, printer).await,
     }

@@ -5,6 +5,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod support;
+#[path = "lifecycle/sweep.rs"]
+mod sweep;
 
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Write as _};

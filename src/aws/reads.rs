@@ -78,9 +78,7 @@ impl Aws {
         F: Future<Output = Result<Tags>> + Send,
     {
         if self.reads.0.is_some() {
-            let index = self
-                .read_once("tag:GetResources", self.tagged_resources(scope))
-                .await?;
+            let index = self.tag_index(scope).await?;
             if let Some(found) = index.get(arn)
                 && want.missing_from(found).is_empty()
                 && want.surplus_in(found).is_empty()
@@ -89,6 +87,13 @@ impl Aws {
             }
         }
         read.await
+    }
+
+    /// The tags of everything that the stack's tag index shows, by ARN: a hint where to look, as it
+    /// lags and is incomplete. Empty if it cannot be read.
+    pub async fn tag_index(&self, scope: &Scope) -> Result<Arc<BTreeMap<String, Tags>>> {
+        self.read_once("tag:GetResources", self.tagged_resources(scope))
+            .await
     }
 
     async fn tagged_resources(&self, scope: &Scope) -> Result<BTreeMap<String, Tags>> {

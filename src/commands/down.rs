@@ -37,9 +37,9 @@ pub async fn run(
     globals: &Globals,
     printer: &Printer,
 ) -> Result<ExitCode, CommandError> {
-    let local = Local::open(globals).await?;
+    let local = Local::open(globals, printer).await?;
     let _lock = local.store.lock(local.suffix.as_str(), "down").await?;
-    let session = Session::open(local, globals, printer).await?;
+    let session = Session::open_to_delete(local, globals, printer).await?;
     check_protection(&session)?;
     let declaration = session.declaration()?;
     let (events, follower) = progress::follow(printer, Some(declaration.nodes.len()));
@@ -77,7 +77,7 @@ pub async fn run(
     }
     let begun = Instant::now();
     let mut state = session.state.clone();
-    session.enter_facts(&mut state);
+    state.account = Some(session.account.clone());
     let stop = interrupt::changing();
     let journal = Arc::new(Journal::new(Arc::clone(&session.local.store), state));
     let (events, follower) = progress::follow(printer, Some(whole.nodes.len()));
@@ -90,6 +90,7 @@ pub async fn run(
             stop,
         },
         settle: session.delays.log_groups,
+        looks: session.looks(),
     };
     let report = engine::teardown(&context, &declaration, &whole, &journal, options).await;
     drop(context);
@@ -102,6 +103,11 @@ pub async fn run(
         return Err(CommandError::Reported(1));
     }
     journal.remove().await?;
+    tracing::info!(
+        reads = session.aws.calls().reads(),
+        writes = session.aws.calls().writes(),
+        "calls"
+    );
     printer.note(format!(
         "Nothing of stack `{}` is left.",
         session.local.suffix

@@ -115,6 +115,27 @@ impl From<StateError> for CommandError {
                     "wait until it is done; the lock goes when that process ends".to_owned(),
                 ],
             },
+            StateError::Unreadable { previous, .. } => {
+                let mut hints = Vec::new();
+                if let Some(previous) = previous {
+                    hints.push(format!(
+                        "`orderctl state push {previous} --force` puts the document before it back"
+                    ));
+                }
+                hints.push(
+                    "`orderctl state rebuild` writes a new one: AWS knows every resource by its name and tags"
+                        .to_owned(),
+                );
+                Self::Message {
+                    exit: 1,
+                    message: error.to_string(),
+                    hints,
+                }
+            }
+            StateError::Misplaced { found, .. } => {
+                let hint = format!("give --suffix {found}, or another --state");
+                Self::failed(error.to_string()).hint(hint)
+            }
             _ => Self::failed(error.to_string()),
         }
     }
@@ -137,9 +158,11 @@ impl From<PlanError> for CommandError {
         // The same refusal for many nodes (no permission, no network) is one thing to tell.
         let mut by_text: BTreeMap<String, (Vec<String>, Option<String>)> = BTreeMap::new();
         for (address, error) in &error.errors {
-            let without_request = Error::new(error.operation(), error.class(), error.message())
-                .with_code(error.code().unwrap_or("no code"))
-                .to_string();
+            let without_request = Error::new(error.operation(), error.class(), error.message());
+            let without_request = match error.code() {
+                Some(code) => without_request.with_code(code).to_string(),
+                None => without_request.to_string(),
+            };
             let entry = by_text.entry(without_request).or_default();
             entry.0.push(address.to_string());
             entry.1 = error.advice().map(str::to_owned);

@@ -8,6 +8,8 @@ pub mod outputs;
 pub mod plan;
 pub mod sandbox;
 mod session;
+pub mod stacks;
+pub mod state;
 pub mod up;
 
 pub use error::CommandError;
@@ -31,7 +33,7 @@ async fn confirm(printer: &Printer, question: &str) -> Result<bool, CommandError
     if !printer.is_interactive() {
         return Err(
             CommandError::usage("nobody is there to confirm; nothing was changed")
-                .hint("look at the plan, then add --yes"),
+                .hint("look at what it would do, then add --yes"),
         );
     }
     let mut open = OpenQuestion(Some(printer));

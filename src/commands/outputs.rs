@@ -43,7 +43,7 @@ pub async fn run(
     globals: &Globals,
     printer: &Printer,
 ) -> Result<ExitCode, CommandError> {
-    let local = Local::open(globals).await?;
+    let local = Local::open(globals, printer).await?;
     let state = local
         .state()
         .await?

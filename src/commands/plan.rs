@@ -32,7 +32,7 @@ pub async fn run(
     globals: &Globals,
     printer: &Printer,
 ) -> Result<ExitCode, CommandError> {
-    let session = Session::open(Local::open(globals).await?, globals, printer).await?;
+    let session = Session::open(Local::open(globals, printer).await?, globals, printer).await?;
     let declaration = session.declaration()?;
     let (events, follower) = progress::follow(printer, Some(declaration.nodes.len()));
     let context = session.context(true, events);

@@ -10,7 +10,7 @@ use super::CommandError;
 use crate::aws::{Aws, Connection};
 use crate::cli::Globals;
 use crate::config::{self, Environment, Overrides, Settings, Suffix};
-use crate::engine::{Context, Declaration, Events, READS_LAG};
+use crate::engine::{Context, Declaration, Events, Looks, READS_LAG};
 use crate::kinds::{ecr, registry};
 use crate::resource::Scope;
 use crate::sandbox::{self, SandboxDirs};
@@ -31,9 +31,8 @@ pub(super) struct Local {
 }
 
 impl Local {
-    pub(super) async fn open(globals: &Globals) -> Result<Self, CommandError> {
-        let settings = config::load(&overrides(globals))?;
-        let store: Arc<dyn Store> = state::open(settings.state.as_deref())?.into();
+    pub(super) async fn open(globals: &Globals, printer: &Printer) -> Result<Self, CommandError> {
+        let (settings, store) = open_store(globals, printer).await?;
         let suffix = match &settings.suffix {
             Some(suffix) => suffix.clone(),
             None => only_stack(store.as_ref()).await?,
@@ -62,6 +61,26 @@ impl Local {
         }
         Ok(state)
     }
+}
+
+/// The settings, and the store of states they name.
+pub(super) async fn open_store(
+    globals: &Globals,
+    printer: &Printer,
+) -> Result<(Settings, Arc<dyn Store>), CommandError> {
+    let settings = config::load(&overrides(globals))?;
+    let store = store_at(settings.state.as_deref(), &settings, globals, printer).await?;
+    Ok((settings, store))
+}
+
+/// The store of states at a location, reached as the settings say.
+pub(super) async fn store_at(
+    location: Option<&str>,
+    _settings: &Settings,
+    _globals: &Globals,
+    _printer: &Printer,
+) -> Result<Arc<dyn Store>, CommandError> {
+    Ok(state::open(location)?.into())
 }
 
 fn overrides(globals: &Globals) -> Overrides {
@@ -111,6 +130,25 @@ impl Session {
         globals: &Globals,
         printer: &Printer,
     ) -> Result<Self, CommandError> {
+        let mut session = Self::open_to_delete(local, globals, printer).await?;
+        let Self {
+            local, state, aws, ..
+        } = &session;
+        let repository = stack::repository_name(&local.suffix);
+        session.facts = Facts {
+            account: session.account.clone(),
+            availability_zones: zones(&local.settings, state, aws).await?,
+            has_image: ecr::has_images(aws, &repository).await?,
+        };
+        Ok(session)
+    }
+
+    /// Opens the stack to delete it, for which neither zones nor images matter.
+    pub(super) async fn open_to_delete(
+        local: Local,
+        globals: &Globals,
+        printer: &Printer,
+    ) -> Result<Self, CommandError> {
         let state = local.state().await?;
         let (connection, delays) = connection(&local.settings, globals, printer).await?;
         let aws = Arc::new(Aws::connect(&connection).await);
@@ -128,13 +166,10 @@ impl Session {
             ))
             .hint("use the other account's credentials, or another suffix or --state"));
         }
-        let zones = zones(&local.settings, &state, &aws).await?;
-        let repository = stack::repository_name(&local.suffix);
-        let has_image = ecr::has_images(&aws, &repository).await?;
         let facts = Facts {
             account: account.clone(),
-            availability_zones: zones,
-            has_image,
+            availability_zones: Default::default(),
+            has_image: false,
         };
         Ok(Self {
             local,
@@ -176,6 +211,12 @@ impl Session {
             events,
             lag: self.delays.reads,
         }
+    }
+
+    /// Kinds for looks at the whole stack, whose reads are shared within each.
+    pub(super) fn looks(&self) -> Looks {
+        let aws = Arc::clone(&self.aws);
+        Looks::with(move || registry(&Arc::new(aws.with_shared_reads())))
     }
 
     /// Whether the service waits for its first image.

@@ -43,7 +43,7 @@ pub async fn run(
     globals: &Globals,
     printer: &Printer,
 ) -> Result<ExitCode, CommandError> {
-    let local = Local::open(globals).await?;
+    let local = Local::open(globals, printer).await?;
     let _lock = local.store.lock(local.suffix.as_str(), "up").await?;
     let session = Session::open(local, globals, printer).await?;
     let declaration = session.declaration()?;

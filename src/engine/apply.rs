@@ -70,6 +70,8 @@ pub(super) struct Run {
     pub(super) context: Context,
     pub(super) journal: Arc<Journal>,
     pub(super) options: ApplyOptions,
+    /// When it began. What an earlier run made had since then to show, at least.
+    pub(super) began: Instant,
     plan: HashMap<Address, PlannedNode>,
     nodes: HashMap<Address, Node>,
     outputs: Mutex<HashMap<Address, Value>>,
@@ -94,6 +96,7 @@ pub async fn apply(
     let run = Arc::new(Run {
         context: context.clone(),
         journal: Arc::clone(journal),
+        began: Instant::now(),
         plan: plan
             .nodes
             .iter()

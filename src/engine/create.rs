@@ -13,7 +13,7 @@ use super::plan::{Action, Owner, owner};
 use super::report::Left;
 use super::wait::{Outcome, Pace, persist};
 use crate::resource::{AnyLive, Class, Error, Identity, Replacement, Scope, Verb, diff};
-use crate::state::{IntentAction, Retired};
+use crate::state::{IntentAction, Record, Retired};
 
 /// How long creates whose answers are lost are sent again.
 const NEVER_ANSWERED: Duration = Duration::from_secs(120);
@@ -21,13 +21,21 @@ const NEVER_ANSWERED: Duration = Duration::from_secs(120);
 impl Maker<'_> {
     /// Announces, creates, and records the id the moment it is known (law 2).
     pub(super) async fn create(&self) -> Result<(), StepEnd> {
+        let before = self
+            .run
+            .journal
+            .read(|state| state.records.get(self.address()).cloned());
         let token = self.announce_create().await?;
-        let outputs = self
-            .send_create(&Scope {
-                token: Some(token),
-                ..self.scope()
-            })
-            .await?;
+        let scope = Scope {
+            token: Some(token),
+            ..self.scope()
+        };
+        let outputs = match self.send_create(&scope).await {
+            Err(StepEnd::Failed(Left::Nothing, error)) => {
+                return Err(self.take_back(before, error).await);
+            }
+            answer => answer?,
+        };
         self.run
             .journal
             .write(|state| {
@@ -81,10 +89,17 @@ impl Maker<'_> {
                     return match self.look_for(self.run.context.lag).await? {
                         Some(live) if is_ours(&live) || self.run.options.adopt => Ok(live.outputs),
                         Some(_) => Err(StepEnd::Failed(Left::Nothing, foreign(&self.planned.kind))),
-                        None => Err(StepEnd::Failed(Left::Nothing, error)),
+                        None => Err(StepEnd::Failed(Left::Traceable, error)),
                     };
                 }
-                Outcome::Failed(error) => return Err(StepEnd::Failed(Left::Nothing, error)),
+                Outcome::Failed(error) => {
+                    // The refusal is of this request; an earlier one may have made it.
+                    let left = match lost_since {
+                        None => Left::Nothing,
+                        Some(_) => Left::Traceable,
+                    };
+                    return Err(StepEnd::Failed(left, error));
+                }
                 Outcome::Unclear(error) => {
                     self.run.waiting(self.address(), brief(&error));
                     let began = *lost_since.get_or_insert_with(Instant::now);
@@ -142,6 +157,33 @@ impl Maker<'_> {
             })
             .await?;
         Ok(token.unwrap_or_default())
+    }
+
+    /// Takes back the announcement of a create that AWS has refused, so that nobody looks for what
+    /// never was: the record is as it was `before`. One look makes sure, because a create may be
+    /// several calls of which the first went well.
+    async fn take_back(&self, before: Option<Record>, error: Error) -> StepEnd {
+        let found = self.observe().await;
+        let is_ours =
+            |live: &AnyLive| owner(live, &self.scope()) == Owner::Ours && !self.is_retired(live);
+        match found {
+            Ok(Ok(Some(live))) if is_ours(&live) => {
+                return StepEnd::Failed(Left::Traceable, error);
+            }
+            Ok(Ok(_)) => {}
+            Ok(Err(_)) | Err(_) => return StepEnd::Failed(Left::Traceable, error),
+        }
+        let undone = self.run.journal.write(|state| match before {
+            Some(record) => {
+                state.records.insert(self.address().clone(), record);
+            }
+            None => {
+                state.records.remove(self.address());
+            }
+        });
+        // Otherwise it stays announced, which costs the next run a look.
+        let _saved = undone.await;
+        StepEnd::Failed(Left::Nothing, error)
     }
 
     /// Says whether what an unanswered create made, for settings that were wanted then, may be

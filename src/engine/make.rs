@@ -119,7 +119,7 @@ impl Maker<'_> {
                 Some(live) if self.is_retired(&live) => return Ok(None),
                 Some(live) => return Ok(Some(live)),
                 None => {
-                    if !may_be_hidden || begun.elapsed() >= self.run.context.lag {
+                    if !may_be_hidden || self.run.began.elapsed() >= self.run.context.lag {
                         return Ok(None);
                     }
                     self.run.waiting(

@@ -11,6 +11,7 @@ mod plan;
 mod remove;
 mod report;
 mod schedule;
+mod sweep;
 mod teardown;
 #[cfg(test)]
 mod tests;
@@ -25,7 +26,8 @@ pub use events::{Event, Events, Phase};
 pub use graph::{Declaration, Graph, GraphError, Node};
 pub use plan::{Action, Plan, PlanError, PlanOptions, PlannedNode, plan};
 pub use report::{Left, Report, StepError, Unsaved};
-pub use teardown::{TeardownOptions, Whole, find_all, teardown};
+pub use sweep::{Whole, find_all, ids};
+pub use teardown::{Looks, TeardownOptions, teardown};
 pub use wait::{GRACE, Stop, Stopped, Stopper, settle};
 
 use crate::resource::{Address, AnyKind, Profile, Scope};
@@ -65,5 +67,11 @@ impl Context {
 
     fn profile(&self, name: &str) -> Option<Profile> {
         self.kind(name).map(|kind| kind.profile())
+    }
+
+    /// How much of AWS's time a second of this cloud's takes: 1 for AWS, less for a sandbox whose
+    /// time runs faster. How long its reads lag tells.
+    fn pace(&self) -> f64 {
+        self.lag.div_duration_f64(READS_LAG)
     }
 }

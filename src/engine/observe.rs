@@ -25,6 +25,8 @@ pub(super) struct Observations {
     pub(super) live: HashMap<Address, Option<AnyLive>>,
     /// The nodes that could not be read.
     pub(super) errors: BTreeMap<Address, Error>,
+    /// What each node was last looked for with, as far as that is known.
+    pub(super) wanted: HashMap<Address, Value>,
 }
 
 /// Everything one read needs, owned, so that it can run as a task.
@@ -106,6 +108,10 @@ pub(super) async fn observe_all(
             found.live.entry(node.address.clone()).or_insert(None);
         }
     }
+    let wanted = looked
+        .into_iter()
+        .map(|(address, (want, _))| (address, want));
+    found.wanted = wanted.collect();
     found
 }
 

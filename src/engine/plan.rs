@@ -10,8 +10,8 @@ use super::graph::{Declaration, Node};
 use super::make::may_be_hidden;
 use super::observe::{Observations, observe_all, recorded};
 use crate::resource::{
-    Address, AnyLive, Changes, Condition, Error, Profile, Replacement, Scope, Tags, UNKNOWN, diff,
-    resolve, without_foreign_tags,
+    Address, AnyLive, Changes, Class, Condition, Error, Profile, Replacement, Scope, Tags, UNKNOWN,
+    diff, resolve, without_foreign_tags,
 };
 use crate::state::State;
 
@@ -129,6 +129,10 @@ pub async fn plan(
     state: &State,
     options: PlanOptions,
 ) -> Result<Plan, PlanError> {
+    let errors = misfits(context, declaration, state);
+    if !errors.is_empty() {
+        return Err(PlanError { errors });
+    }
     let observations = observe_all(context, declaration, state).await;
     if !observations.errors.is_empty() {
         return Err(PlanError {
@@ -350,6 +354,32 @@ pub(super) fn compare(
         .into_iter()
         .partition(|change| profile.runtime_owned.contains(&change.field()));
     (Changes(changes), Changes(runtime))
+}
+
+/// Records that this program cannot work on: of a kind it does not know, or of another kind than
+/// what is declared at their address.
+fn misfits(
+    context: &Context,
+    declaration: &Declaration,
+    state: &State,
+) -> BTreeMap<Address, Error> {
+    let mut errors = BTreeMap::new();
+    for (address, record) in &state.records {
+        if context.kind(&record.kind).is_none() {
+            let error = super::observe::unknown_kind(&record.kind);
+            errors.insert(address.clone(), error);
+        }
+    }
+    for node in &declaration.nodes {
+        let record = state.records.get(&node.address);
+        if let Some(record) = record.filter(|record| record.kind != node.kind) {
+            let message = format!("the state knows it as {}, another kind", record.kind);
+            let error = Error::new(node.kind, Class::Refused, message);
+            let error = error.with_advice("use the version of orderctl that wrote the state");
+            errors.entry(node.address.clone()).or_insert(error);
+        }
+    }
+    errors
 }
 
 /// Recorded nodes that are not declared any more, and older instances a replacement left.

@@ -1,5 +1,6 @@
 //! Deletes one node: announce, delete while AWS says "not yet", wait until it is gone, forget.
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -31,6 +32,7 @@ pub(super) async fn remove(run: &Run, planned: &PlannedNode) -> Result<(), StepE
             outputs: Some(old.outputs.clone()).filter(|outputs| !outputs.is_null()),
             spec: old.spec.clone(),
             snapshot: None,
+            seen: None,
         };
         instance.remove().await?;
         run.journal
@@ -51,12 +53,16 @@ pub(super) async fn remove(run: &Run, planned: &PlannedNode) -> Result<(), StepE
     if let (false, Some(spec)) = (planned.profile.shared, record.known_spec().cloned()) {
         let snapshot = announce(run, planned, &record).await?;
         let outputs = record.outputs.clone();
+        let seen = planned.live.clone().filter(|live| {
+            planned.action == Action::Delete && outputs.as_ref() == Some(&live.outputs)
+        });
         Instance {
             run,
             planned,
             outputs,
             spec,
             snapshot,
+            seen,
         }
         .remove()
         .await?;
@@ -156,6 +162,8 @@ struct Instance<'a> {
     outputs: Option<Value>,
     spec: Value,
     snapshot: Option<String>,
+    /// What the look before this run saw of it, which is enough to send the delete.
+    seen: Option<AnyLive>,
 }
 
 impl Instance<'_> {
@@ -167,14 +175,19 @@ impl Instance<'_> {
         let begun = Instant::now();
         let limit = Duration::from_secs(self.planned.profile.times.delete_limit().into());
         let mut pace = Pace::new();
-        let mut sent: Option<Instant> = None;
+        let mut seen = self.seen.clone();
+        // When the last delete was sent, and the settings of what it deleted.
+        let mut sent: Option<(Instant, Value)> = None;
         loop {
-            let live = self
-                .observe(&scope)
-                .await?
-                .map_err(|error| StepEnd::Failed(Left::Recorded, error))?;
+            let live = match seen.take() {
+                Some(live) => Some(live),
+                None => self
+                    .observe(&scope)
+                    .await?
+                    .map_err(|error| StepEnd::Failed(Left::Recorded, error))?,
+            };
             let Some(live) = live else {
-                if sent.is_some() || !self.may_still_show(begun) {
+                if sent.is_some() || !self.may_still_show() {
                     return Ok(());
                 }
                 let reason = "looking for what was made moments ago";
@@ -188,13 +201,16 @@ impl Instance<'_> {
             {
                 return Ok(());
             }
-            let due = sent.is_none_or(|at| at.elapsed() >= REPEAT);
+            // With other settings it is another one under the same name.
+            let due = sent
+                .as_ref()
+                .is_none_or(|(at, spec)| at.elapsed() >= REPEAT || *spec != live.spec);
             if live.condition != Condition::Deleting && due {
                 let is_certain = self.delete(&scope, &live).await?;
                 if is_certain && self.planned.profile.delete_is_final {
                     return Ok(());
                 }
-                sent = Some(Instant::now());
+                sent = Some((Instant::now(), live.spec));
                 continue;
             }
             if begun.elapsed() >= limit {
@@ -212,14 +228,14 @@ impl Instance<'_> {
     }
 
     /// Says whether what was made moments ago may be there although reads miss it.
-    fn may_still_show(&self, begun: Instant) -> bool {
+    fn may_still_show(&self) -> bool {
         let is_hidden = self.run.journal.read(|state| {
             state
                 .records
                 .get(&self.planned.address)
                 .is_some_and(may_be_hidden)
         });
-        is_hidden && begun.elapsed() < self.run.context.lag
+        is_hidden && self.run.began.elapsed() < self.run.context.lag
     }
 
     /// Says whether it is the instance in use.
@@ -238,19 +254,31 @@ impl Instance<'_> {
             .context
             .kind(&self.planned.kind)
             .ok_or_else(|| StepEnd::Failed(Left::Recorded, unknown_kind(&self.planned.kind)))?;
+        let profile = self.planned.profile.at_pace(self.run.context.pace());
+        let users = Users::default();
         let outcome = persist(
-            &self.planned.profile,
+            &profile,
             Verb::Delete,
             &self.run.options.stop,
-            || self.run.call(kind.delete(scope, live)),
-            |error| self.run.waiting(&self.planned.address, brief(error)),
+            || async {
+                let answer = self.run.call(kind.delete(scope, live)).await?;
+                let refused = answer.as_ref().err();
+                if refused.is_some_and(|e| profile.refuses(Verb::Delete, e)) && users.is_due() {
+                    users.are(self.run.call(kind.make_way(scope, live)).await?);
+                }
+                Ok(answer)
+            },
+            |error| {
+                let text = format!("{}{}", brief(error), users.text());
+                self.run.waiting(&self.planned.address, text);
+            },
         )
         .await;
         match outcome {
             Outcome::Done(()) => Ok(true),
             Outcome::Unclear(_) => Ok(false),
             Outcome::Stopped(stopped) => Err(stopped.into()),
-            Outcome::Failed(error) => Err(StepEnd::Failed(Left::Recorded, error)),
+            Outcome::Failed(error) => Err(StepEnd::Failed(Left::Recorded, users.explain(error))),
         }
     }
 
@@ -265,5 +293,63 @@ impl Instance<'_> {
                 .map(|outputs| (outputs, self.spec.clone())),
         };
         self.run.look(look).await
+    }
+}
+
+/// How long AWS may refuse a delete before it is asked what stands in the way: most of it is gone
+/// in a moment.
+const ASK_AFTER: Duration = Duration::from_secs(3);
+/// How often it is asked then.
+const ASK_EVERY: Duration = Duration::from_secs(20);
+
+/// What uses a resource that AWS refuses to delete.
+struct Users(Mutex<Asked>);
+
+struct Asked {
+    next: Instant,
+    users: Vec<String>,
+}
+
+impl Default for Users {
+    fn default() -> Self {
+        Self(Mutex::new(Asked {
+            next: Instant::now() + ASK_AFTER,
+            users: Vec::new(),
+        }))
+    }
+}
+
+impl Users {
+    fn asked(&self) -> MutexGuard<'_, Asked> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn is_due(&self) -> bool {
+        self.asked().next <= Instant::now()
+    }
+
+    fn are(&self, answer: Result<Vec<String>>) {
+        let mut asked = self.asked();
+        asked.next = Instant::now() + ASK_EVERY;
+        // Not being allowed to look is no failure of the delete.
+        asked.users = answer.unwrap_or_else(|error| vec![format!("something ({error})")]);
+    }
+
+    /// For the end of a progress line.
+    fn text(&self) -> String {
+        match self.asked().users.as_slice() {
+            [] => String::new(),
+            users => format!(": used by {}", users.join(", ")),
+        }
+    }
+
+    fn explain(&self, error: Error) -> Error {
+        let users = &self.asked().users;
+        match error.advice() {
+            None if !users.is_empty() => error.with_users(users).with_advice(
+                "remove what uses it, or wait until it is gone, then run the same command again",
+            ),
+            _ => error.with_users(users),
+        }
     }
 }

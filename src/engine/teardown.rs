@@ -1,7 +1,7 @@
 //! Takes a whole stack down and proves it: what the state knows, what the cloud shows beside it,
 //! and a last look that must find nothing (law 8).
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,14 +9,14 @@ use serde_json::Value;
 
 use super::apply::{ApplyOptions, apply};
 use super::events::Event;
-use super::graph::{Declaration, Node};
-use super::observe::{Observations, observe_all};
-use super::plan::{Action, Owner, Plan, PlanError, PlannedNode, owner};
+use super::graph::Declaration;
+use super::plan::{Action, Plan, PlanError, PlannedNode};
 use super::report::{Left, Report, StepError};
+use super::sweep::{Whole, find, ids};
 use super::wait::settle;
-use super::{Context, Phase};
-use crate::resource::{Address, AnyLive, Changes, Class, Error};
-use crate::state::{Journal, Record, State, StateError};
+use super::{Context, Kinds, Phase};
+use crate::resource::{Address, Changes, Class, Error};
+use crate::state::{Journal, Record, StateError};
 
 /// What a teardown is allowed.
 #[derive(Clone, Debug)]
@@ -26,101 +26,29 @@ pub struct TeardownOptions {
     /// How long AWS may take to bring back what services write last (log groups), before the last
     /// look. About a minute on AWS (field guide, section 3).
     pub settle: Duration,
+    /// Kinds for the looks that prove it.
+    pub looks: Looks,
+}
+
+/// Makes kinds whose reads are shared among all who ask, for one look at a whole stack (law 5).
+#[derive(Clone)]
+pub struct Looks(Arc<dyn Fn() -> Kinds + Send + Sync>);
+
+impl Looks {
+    /// Looks with what `kinds` makes, a fresh set each time.
+    pub fn with(kinds: impl Fn() -> Kinds + Send + Sync + 'static) -> Self {
+        Self(Arc::new(kinds))
+    }
+}
+
+impl std::fmt::Debug for Looks {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Looks")
+    }
 }
 
 /// How often what is found by the last look is deleted before it is reported.
 const ROUNDS: usize = 5;
-
-/// Everything of a stack, recorded or not.
-#[derive(Clone, Debug, Default)]
-pub struct Whole {
-    /// The nodes to delete, by address, with what was read of them.
-    pub nodes: BTreeMap<Address, (Record, Option<AnyLive>)>,
-    /// Those of them whose deletion loses data.
-    pub holding_data: BTreeSet<Address>,
-}
-
-/// Finds everything of the stack: what the state knows, and what is in the cloud under its tags or
-/// names although the state does not know it.
-pub async fn find_all(
-    context: &Context,
-    declaration: &Declaration,
-    state: &State,
-) -> Result<Whole, PlanError> {
-    let found = observe_all(context, declaration, state).await;
-    if !found.errors.is_empty() {
-        return Err(PlanError {
-            errors: found.errors,
-        });
-    }
-    let mut whole = Whole::default();
-    for (address, record) in &state.records {
-        let live = found.live.get(address).cloned().flatten();
-        whole.nodes.insert(address.clone(), (record.clone(), live));
-    }
-    let strangers = strangers(context, declaration, &found, &whole);
-    for node in &declaration.nodes {
-        let Some(Some(live)) = found.live.get(&node.address) else {
-            continue;
-        };
-        let shared = context
-            .profile(node.kind)
-            .is_some_and(|profile| profile.shared);
-        let ours = !strangers.contains(&node.address);
-        if !shared && ours && !whole.nodes.contains_key(&node.address) {
-            let record = as_record(node, live);
-            whole
-                .nodes
-                .insert(node.address.clone(), (record, Some(live.clone())));
-        }
-    }
-    let holds_data = |kind: &str| {
-        context
-            .profile(kind)
-            .is_some_and(|profile| profile.holds_data)
-    };
-    whole.holding_data = whole
-        .nodes
-        .iter()
-        .filter(|(_, (record, _))| holds_data(&record.kind))
-        .map(|(address, _)| address.clone())
-        .collect();
-    Ok(whole)
-}
-
-/// What was found under our names and is not ours: it carries other tags, or it carries none and is
-/// made on something that is not ours (law 3). What is `known` is ours whatever its tags say.
-fn strangers(
-    context: &Context,
-    declaration: &Declaration,
-    found: &Observations,
-    known: &Whole,
-) -> BTreeSet<Address> {
-    let mut strangers = BTreeSet::new();
-    for node in &declaration.nodes {
-        let Some(Some(live)) = found.live.get(&node.address) else {
-            continue;
-        };
-        let tagged = live.spec.get("tags").is_some_and(|tags| !tags.is_null());
-        let is_stranger = match owner(live, &context.scope_of(&node.address)) {
-            Owner::Somebody => true,
-            Owner::Ours => !tagged && !node.dependencies().is_disjoint(&strangers),
-        };
-        if is_stranger && !known.nodes.contains_key(&node.address) {
-            strangers.insert(node.address.clone());
-        }
-    }
-    strangers
-}
-
-fn as_record(node: &Node, live: &AnyLive) -> Record {
-    Record {
-        outputs: Some(live.outputs.clone()),
-        spec: Some(live.spec.clone()),
-        dependencies: node.dependencies(),
-        ..Record::new(node.kind)
-    }
-}
 
 /// Deletes everything in `whole`, against the dependencies, then looks again.
 pub async fn teardown(
@@ -130,21 +58,19 @@ pub async fn teardown(
     journal: &Arc<Journal>,
     options: TeardownOptions,
 ) -> Result<Report, StateError> {
-    let known: BTreeSet<Address> = journal.read(|state| state.records.keys().cloned().collect());
-    if whole.nodes.keys().any(|address| !known.contains(address)) {
-        journal
-            .write(|state| {
-                for (address, (record, _)) in &whole.nodes {
-                    state
-                        .records
-                        .entry(address.clone())
-                        .or_insert_with(|| record.clone());
-                }
-            })
-            .await?;
+    let is_recorded = journal.read(|state| {
+        let recorded = |(address, (record, _)): (&Address, &(Record, _))| {
+            state.records.get(address) == Some(record)
+        };
+        whole.nodes.iter().all(recorded)
+    });
+    if !is_recorded {
+        let records = whole.nodes.iter();
+        let records = records.map(|(address, (record, _))| (address.clone(), record.clone()));
+        journal.write(|state| state.records.extend(records)).await?;
     }
     let stop = &options.apply.stop;
-    let mut report = delete_recorded(context, journal, &options).await;
+    let mut report = delete_recorded(context, whole, journal, &options).await;
     if !report.is_complete() {
         return Ok(report);
     }
@@ -159,7 +85,13 @@ pub async fn teardown(
     for round in 0..=ROUNDS {
         // A look that a stop cuts short proves nothing.
         let looked = stop
-            .cut(leftovers(context, declaration, whole, journal))
+            .cut(leftovers(
+                context,
+                declaration,
+                whole,
+                journal,
+                &options.looks,
+            ))
             .await;
         let Ok(looked) = looked else {
             report.stopped = true;
@@ -185,17 +117,15 @@ pub async fn teardown(
         if left.nodes.is_empty() {
             break;
         }
-        let records = left
-            .nodes
-            .into_iter()
-            .map(|(address, (record, _))| (address, record));
+        let records = left.nodes.iter();
+        let records = records.map(|(address, (record, _))| (address.clone(), record.clone()));
         let records: BTreeMap<Address, Record> = records.collect();
         report
             .failed
             .extend(records.iter().filter(|_| round == ROUNDS).map(still_there));
         journal.write(|state| state.records.extend(records)).await?;
         if round < ROUNDS {
-            let again = delete_recorded(context, journal, &options).await;
+            let again = delete_recorded(context, &left, journal, &options).await;
             report.failed.extend(again.failed);
             report.skipped.extend(again.skipped);
             report.stopped |= again.stopped;
@@ -209,8 +139,10 @@ pub async fn teardown(
     Ok(report)
 }
 
+/// Deletes everything recorded; what was just `seen` need not be looked at again first.
 async fn delete_recorded(
     context: &Context,
+    seen: &Whole,
     journal: &Arc<Journal>,
     options: &TeardownOptions,
 ) -> Report {
@@ -227,7 +159,7 @@ async fn delete_recorded(
                     runtime: Changes::default(),
                     reason: None,
                     want: Value::Null,
-                    live: None,
+                    live: seen.nodes.get(address).and_then(|(_, live)| live.clone()),
                     profile,
                 }),
                 None => failed.push(StepError {
@@ -258,38 +190,24 @@ async fn leftovers(
     declaration: &Declaration,
     whole: &Whole,
     journal: &Journal,
+    looks: &Looks,
 ) -> Result<Whole, PlanError> {
+    let context = Context {
+        kinds: Arc::new((looks.0)()),
+        ..context.clone()
+    };
     let state = journal.read(Clone::clone);
-    let found = observe_all(context, declaration, &state).await;
-    if !found.errors.is_empty() {
-        return Err(PlanError {
-            errors: found.errors,
-        });
-    }
-    let mut left = Whole::default();
-    let strangers = strangers(context, declaration, &found, whole);
-    for node in &declaration.nodes {
-        let Some(Some(live)) = found.live.get(&node.address) else {
-            continue;
-        };
-        let shared = context
-            .profile(node.kind)
-            .is_some_and(|profile| profile.shared);
-        if !shared && !strangers.contains(&node.address) {
-            left.nodes.insert(
-                node.address.clone(),
-                (as_record(node, live), Some(live.clone())),
-            );
-        }
-    }
-    Ok(left)
+    find(&context, declaration, &state, whole).await
 }
 
 fn still_there((address, record): (&Address, &Record)) -> StepError {
     let error = Error::new(
         record.kind.clone(),
         Class::Refused,
-        format!("it is there again after {ROUNDS} deletions"),
+        format!(
+            "{} is there again after {ROUNDS} deletions",
+            ids(record).join(", ")
+        ),
     )
     .with_advice("look for what makes it, then run `orderctl down` again");
     StepError {

@@ -91,6 +91,15 @@ impl Error {
         self
     }
 
+    /// Adds what uses the thing that cannot be deleted.
+    #[must_use]
+    pub fn with_users(mut self, users: &[String]) -> Self {
+        if !users.is_empty() {
+            self.0.message = format!("{}; it is used by {}", self.0.message, users.join(", "));
+        }
+        self
+    }
+
     /// Says that AWS's answer lacked a field that its documentation promises.
     pub fn missing_field(operation: &str, field: &str) -> Self {
         Self::new(

@@ -19,9 +19,18 @@ const WAIT: &str = "$wait";
 const JOIN: &str = "$join";
 
 /// The name of one node of the declaration, and of its record in the state: `nat-gateway-1`.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(transparent)]
 pub struct Address(String);
+
+impl<'de> Deserialize<'de> for Address {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::new(String::deserialize(deserializer)?).map_err(|name| {
+            let name = name.escape_debug();
+            serde::de::Error::custom(format!("`{name}` is no address of a resource"))
+        })
+    }
+}
 
 impl Address {
     /// Takes `name` if it consists of lower-case letters, digits and single hyphens.

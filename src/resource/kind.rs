@@ -60,6 +60,20 @@ pub trait AnyKind: Send + Sync {
 
     /// See [`Resource::delete`].
     fn delete<'a>(&'a self, scope: &'a Scope, live: &'a AnyLive) -> BoxFuture<'a, Result<()>>;
+
+    /// See [`Resource::sweep`]; `known` that do not fit the kind are left out.
+    fn sweep<'a>(
+        &'a self,
+        scope: &'a Scope,
+        known: &'a [Value],
+    ) -> BoxFuture<'a, Result<Vec<AnyLive>>>;
+
+    /// See [`Resource::make_way`].
+    fn make_way<'a>(
+        &'a self,
+        scope: &'a Scope,
+        live: &'a AnyLive,
+    ) -> BoxFuture<'a, Result<Vec<String>>>;
 }
 
 /// A kind together with the clients it calls.
@@ -90,6 +104,7 @@ impl<K: Resource> AnyKind for Bound<K> {
             replace_when_failed: K::REPLACE_WHEN_FAILED,
             times: K::TIMES,
             refusals: K::REFUSALS,
+            pace: 1.0,
         }
     }
 
@@ -136,6 +151,29 @@ impl<K: Resource> AnyKind for Bound<K> {
 
     fn delete<'a>(&'a self, scope: &'a Scope, live: &'a AnyLive) -> BoxFuture<'a, Result<()>> {
         Box::pin(async move { K::delete(&self.api, scope, &restore::<K>(live)?).await })
+    }
+
+    fn sweep<'a>(
+        &'a self,
+        scope: &'a Scope,
+        known: &'a [Value],
+    ) -> BoxFuture<'a, Result<Vec<AnyLive>>> {
+        Box::pin(async move {
+            let known: Vec<_> = known
+                .iter()
+                .filter_map(|spec| serde_json::from_value(spec.clone()).ok())
+                .collect();
+            let found = K::sweep(&self.api, scope, &known).await?;
+            found.into_iter().map(erase::<K>).collect()
+        })
+    }
+
+    fn make_way<'a>(
+        &'a self,
+        scope: &'a Scope,
+        live: &'a AnyLive,
+    ) -> BoxFuture<'a, Result<Vec<String>>> {
+        Box::pin(async move { K::make_way(&self.api, scope, &restore::<K>(live)?).await })
     }
 }
 

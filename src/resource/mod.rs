@@ -120,6 +120,35 @@ pub trait Resource: Sized + Send + Sync + 'static {
         scope: &Scope,
         live: &Live<Self>,
     ) -> impl Future<Output = Result<()>> + Send;
+
+    /// Finds what the stack has of this kind, whatever state and configuration say: by the stack's
+    /// tag, or inside something that carries it. Of one node there may be several: an older
+    /// instance, one that an earlier configuration declared, the double that a lost answer left.
+    ///
+    /// `known` is what the nodes of this kind were last looked for with, for kinds that are listed
+    /// beside them. Without tags counts only what AWS itself made under a name of ours. What is
+    /// gone is left out, as in [`Resource::observe`].
+    ///
+    /// The default finds nothing: for kinds whose name every configuration declares, so that
+    /// `observe` finds them, and for those that go together with what they are inside of.
+    fn sweep(
+        _api: &Self::Api,
+        _scope: &Scope,
+        _known: &[Self::Spec<Resolved>],
+    ) -> impl Future<Output = Result<Vec<Live<Self>>>> + Send {
+        async { Ok(Vec::new()) }
+    }
+
+    /// Called from time to time while AWS refuses to delete it because something uses it. Takes
+    /// away what a service of ours has left there, and names everything else that does, one text
+    /// each, with its owner as far as AWS tells. The default knows nothing.
+    fn make_way(
+        _api: &Self::Api,
+        _scope: &Scope,
+        _live: &Live<Self>,
+    ) -> impl Future<Output = Result<Vec<String>>> + Send {
+        async { Ok(Vec::new()) }
+    }
 }
 
 /// What a kind read from AWS.

@@ -153,7 +153,13 @@ pub struct Profile {
     pub times: Times,
     /// See [`super::Resource::REFUSALS`].
     pub refusals: &'static [Refusal],
+    /// How much of AWS's time a second of the cloud's takes: 1 for AWS, less for a sandbox whose
+    /// time runs faster.
+    pub pace: f64,
 }
+
+/// The least patience with a refusal, however fast the cloud's time runs: ours does not.
+const LEAST_PATIENCE: Duration = Duration::from_secs(60);
 
 impl Profile {
     /// How long to go on trying after this answer, or `None` if it is final. Throttling is always
@@ -171,6 +177,20 @@ impl Profile {
             (None, Class::Unclear) => 120,
             _ => return None,
         };
-        Some(Duration::from_secs(seconds.into()))
+        let patience = Duration::from_secs(seconds.into());
+        let scaled = patience.mul_f64(self.pace).max(LEAST_PATIENCE);
+        Some(patience.min(scaled))
+    }
+
+    /// Says whether the answer is one of the documented refusals of this call.
+    pub fn refuses(&self, verb: Verb, error: &Error) -> bool {
+        self.refusals
+            .iter()
+            .any(|refusal| refusal.covers(verb, error))
+    }
+
+    /// The same for a cloud whose time runs at `pace`.
+    pub fn at_pace(self, pace: f64) -> Self {
+        Self { pace, ..self }
     }
 }

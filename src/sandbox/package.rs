@@ -89,6 +89,7 @@ static FILES: &[Embedded] = &[
     embedded!("orderctl_sandbox/control/answers.py"),
     embedded!("orderctl_sandbox/control/calls.py"),
     embedded!("orderctl_sandbox/control/checks.py"),
+    embedded!("orderctl_sandbox/control/copies.py"),
     embedded!("orderctl_sandbox/control/endpoint.py"),
     embedded!("orderctl_sandbox/control/faults.py"),
     embedded!("orderctl_sandbox/control/intercept.py"),

@@ -136,7 +136,7 @@ mod tests {
 
     use super::*;
     use crate::resource::BoxFuture;
-    use crate::state::Lock;
+    use crate::state::{Holder, Lock};
 
     struct SlowStore {
         saves: AtomicUsize,
@@ -159,8 +159,19 @@ mod tests {
         fn remove<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<(), StateError>> {
             Box::pin(async { Ok(()) })
         }
-        fn lock<'a>(&'a self, _: &'a str, _: &'a str) -> BoxFuture<'a, Result<Lock, StateError>> {
-            Box::pin(async { Ok(Lock::new(())) })
+        fn lock<'a>(
+            &'a self,
+            stack: &'a str,
+            _: &'a str,
+        ) -> BoxFuture<'a, Result<Lock, StateError>> {
+            let (stack, owner) = (stack.to_owned(), "nobody".to_owned());
+            Box::pin(async { Err(StateError::Locked { stack, owner }) })
+        }
+        fn holder<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<Option<Holder>, StateError>> {
+            Box::pin(async { Ok(None) })
+        }
+        fn unlock<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<Option<Holder>, StateError>> {
+            Box::pin(async { Ok(None) })
         }
         fn stacks(&self) -> BoxFuture<'_, Result<Vec<String>, StateError>> {
             Box::pin(async { Ok(Vec::new()) })

@@ -2,6 +2,7 @@
 //! made. The cloud is the truth (law 1); losing this costs one look at the cloud.
 
 mod format;
+mod holder;
 mod journal;
 mod local;
 
@@ -12,6 +13,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+pub use holder::{Holder, operator};
 pub use journal::{Journal, Unrecorded};
 pub use local::LocalStore;
 
@@ -22,6 +24,7 @@ pub const FORMAT: u32 = 2;
 
 /// The record of one stack.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct State {
     /// See [`FORMAT`].
     pub format: u32,
@@ -36,24 +39,22 @@ pub struct State {
     /// The AWS region it lives in.
     pub region: String,
     /// Choices made once that must never change by themselves, such as the Availability Zones.
-    #[serde(default)]
     pub choices: BTreeMap<String, Value>,
     /// What the stack gives to its users, as of the last `up`.
-    #[serde(default)]
     pub outputs: BTreeMap<String, Value>,
     /// Whether the last `up` asked for protection; `down` refuses then.
-    #[serde(default)]
     pub protect: bool,
     /// The last run that changed something, or set out to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_run: Option<LastRun>,
     /// Everything that exists or is being made or removed.
-    #[serde(default)]
+    #[serde(deserialize_with = "format::each_once")]
     pub records: BTreeMap<Address, Record>,
 }
 
 /// Who worked on the stack last.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct LastRun {
     /// The command, as `up`.
     pub command: String,
@@ -68,6 +69,7 @@ pub struct LastRun {
 
 /// The end of a run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct RunEnd {
     /// When it ended.
     pub at: Timestamp,
@@ -89,6 +91,7 @@ pub enum RunOutcome {
 
 /// What is known of one node.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Record {
     /// The kind, as `service/thing`.
     pub kind: String,
@@ -99,7 +102,6 @@ pub struct Record {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub spec: Option<Value>,
     /// The nodes it was made from; deletion runs against them, with no declaration at hand.
-    #[serde(default)]
     pub dependencies: BTreeSet<Address>,
     /// The call that is under way, or was when the program was killed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -140,6 +142,7 @@ impl Record {
 
 /// A call that was announced before it was sent (law 2).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Intent {
     /// What the call does.
     pub action: IntentAction,
@@ -170,6 +173,7 @@ pub enum IntentAction {
 
 /// An instance that was replaced and has still to be deleted.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Retired {
     /// What AWS gave it; null if a create was never answered and may have made it.
     pub outputs: Value,
@@ -194,41 +198,30 @@ impl State {
             records: BTreeMap::new(),
         }
     }
-
-    /// Reads a document, refusing what this program does not understand.
-    pub fn parse(text: &str, place: &str) -> Result<Self, StateError> {
-        let unreadable = |reason: String| StateError::Unreadable {
-            place: place.to_owned(),
-            reason,
-        };
-        let value: Value = serde_json::from_str(text).map_err(|e| unreadable(e.to_string()))?;
-        let format = value.get("format").and_then(Value::as_u64);
-        match format {
-            Some(format) if format > u64::from(FORMAT) => Err(StateError::Newer {
-                place: place.to_owned(),
-                format,
-            }),
-            Some(format) => {
-                let value = format::migrate(value, format);
-                serde_json::from_value(value).map_err(|e| unreadable(e.to_string()))
-            }
-            None => Err(unreadable("it has no `format` number".to_owned())),
-        }
-    }
 }
 
 /// What can go wrong with the state.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum StateError {
     /// The document is damaged.
-    #[error(
-        "{place} cannot be read: {reason}\nthe previous version stands beside it (`.previous.json`); the cloud still knows every resource"
-    )]
+    #[error("{place} cannot be read: {reason}")]
     Unreadable {
         /// Where the document is.
         place: String,
         /// What is wrong with it.
         reason: String,
+        /// Where the document before it is kept, if it is.
+        previous: Option<String>,
+    },
+    /// The document is that of another stack.
+    #[error("{place} is the state of stack `{found}`, not of `{stack}`")]
+    Misplaced {
+        /// Where the document is.
+        place: String,
+        /// The stack that was looked for.
+        stack: String,
+        /// The stack whose it is.
+        found: String,
     },
     /// The document was written by a newer program.
     #[error(
@@ -258,10 +251,44 @@ pub enum StateError {
     },
 }
 
+impl StateError {
+    /// The error for a damaged document. The reason may quote it, so that it is kept to one line.
+    pub fn unreadable(place: &str, reason: impl AsRef<str>) -> Self {
+        let printable = |c: char| if c.is_control() { ' ' } else { c };
+        Self::Unreadable {
+            place: place.to_owned(),
+            reason: reason.as_ref().chars().map(printable).take(300).collect(),
+            previous: None,
+        }
+    }
+
+    /// Says where the document before a damaged one is kept.
+    #[must_use]
+    pub fn with_previous(mut self, kept: Option<String>) -> Self {
+        if let Self::Unreadable { previous, .. } = &mut self {
+            *previous = kept;
+        }
+        self
+    }
+}
+
 /// Where states are kept.
 pub trait Store: Send + Sync {
     /// Reads the state of a stack, if there is one.
     fn load<'a>(&'a self, stack: &'a str) -> BoxFuture<'a, Result<Option<State>, StateError>>;
+
+    /// Reads the document of a stack byte for byte, readable or not. A store that has no more than
+    /// [`Store::load`] gives what it would write.
+    fn document<'a>(
+        &'a self,
+        stack: &'a str,
+    ) -> BoxFuture<'a, Result<Option<Vec<u8>>, StateError>> {
+        Box::pin(async move {
+            let state = self.load(stack).await?;
+            let written = state.as_ref().map(State::to_document).transpose();
+            written.map_err(|error| StateError::unreadable(&self.place(stack), error.to_string()))
+        })
+    }
 
     /// Writes the state durably, whole or not at all.
     fn save<'a>(&'a self, state: &'a State) -> BoxFuture<'a, Result<(), StateError>>;
@@ -269,12 +296,20 @@ pub trait Store: Send + Sync {
     /// Removes the state of a stack that is no more.
     fn remove<'a>(&'a self, stack: &'a str) -> BoxFuture<'a, Result<(), StateError>>;
 
-    /// Takes the lock of a stack, or says who holds it. Dropping the lock releases it.
+    /// Takes the lock of a stack, or says who holds it. [`Lock::release`] gives it back.
     fn lock<'a>(
         &'a self,
         stack: &'a str,
         purpose: &'a str,
     ) -> BoxFuture<'a, Result<Lock, StateError>>;
+
+    /// Says who holds the lock of a stack. One whose holder is gone is nobody's.
+    fn holder<'a>(&'a self, stack: &'a str) -> BoxFuture<'a, Result<Option<Holder>, StateError>>;
+
+    /// Takes the lock away from a holder who cannot be asked any more, and says who that was. A
+    /// lock that goes with its holder's process cannot be taken from one that lives
+    /// ([`StateError::Locked`]).
+    fn unlock<'a>(&'a self, stack: &'a str) -> BoxFuture<'a, Result<Option<Holder>, StateError>>;
 
     /// Names the stacks in the store.
     fn stacks(&self) -> BoxFuture<'_, Result<Vec<String>, StateError>>;
@@ -285,14 +320,25 @@ pub trait Store: Send + Sync {
 
 /// A held lock.
 pub struct Lock {
-    _held: Box<dyn Send + Sync>,
+    held: Box<dyn Held>,
+}
+
+/// What a store keeps of a lock it gave.
+trait Held: Send + Sync {
+    fn release(self: Box<Self>) -> BoxFuture<'static, Result<(), StateError>>;
 }
 
 impl Lock {
-    fn new(held: impl Send + Sync + 'static) -> Self {
+    fn new(held: impl Held + 'static) -> Self {
         Self {
-            _held: Box::new(held),
+            held: Box::new(held),
         }
+    }
+
+    /// Gives the lock back. One that is only dropped is free once its holder's process is gone, or
+    /// once its lease has run out.
+    pub async fn release(self) -> Result<(), StateError> {
+        self.held.release().await
     }
 }
 
@@ -306,54 +352,5 @@ pub fn open(location: Option<&str>) -> Result<Box<dyn Store>, StateError> {
         other => Ok(Box::new(LocalStore::new(PathBuf::from(
             other.unwrap_or("state"),
         )))),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_documented_example_is_a_state() {
-        let text = include_str!("../../state/example.json");
-        let state = State::parse(text, "example.json").unwrap();
-        assert_eq!(state.format, FORMAT);
-        let written = serde_json::to_value(&state).unwrap();
-        assert_eq!(
-            written,
-            serde_json::from_str::<Value>(text).unwrap(),
-            "no field is lost"
-        );
-        assert!(
-            include_str!("../../state/README.md").contains(text.trim()),
-            "README shows it"
-        );
-    }
-
-    #[test]
-    fn a_document_of_the_first_format_is_read_as_one_of_the_present() {
-        let text = include_str!("../../state/example.json");
-        let mut old: Value = serde_json::from_str(text).unwrap();
-        old["format"] = 1.into();
-        old.as_object_mut().unwrap().remove("last_run");
-        let state = State::parse(&old.to_string(), "dev.json").unwrap();
-        assert_eq!((state.format, state.last_run), (FORMAT, None));
-        assert_eq!(state.records.len(), 2);
-    }
-
-    #[test]
-    fn a_newer_format_and_damaged_text_are_refused_with_the_place() {
-        let newer = State::parse(r#"{"format": 99}"#, "state/dev.json").unwrap_err();
-        assert!(
-            newer.to_string().contains("state/dev.json has format 99"),
-            "{newer}"
-        );
-        for text in ["", "{", "[]", "{}", r#"{"format": 1}"#] {
-            let error = State::parse(text, "state/dev.json").unwrap_err();
-            assert!(
-                matches!(error, StateError::Unreadable { .. }),
-                "{text}: {error}"
-            );
-        }
     }
 }

@@ -2,6 +2,7 @@
 //! progress of a run. Views turn values into text and print nothing; only the printer writes.
 
 mod board;
+pub mod difference_view;
 pub mod json;
 pub mod plan_view;
 pub mod printer;
@@ -9,6 +10,8 @@ pub mod progress;
 mod removal_view;
 pub mod report_view;
 mod screen;
+pub mod stacks_view;
+pub mod state_view;
 mod style;
 pub mod table;
 mod text;

@@ -107,6 +107,16 @@ impl Printer {
 
     /// Writes a line of data to stdout.
     pub fn data(&self, text: impl AsRef<str>) {
+        self.to_stdout(format!("{}\n", text.as_ref()).as_bytes());
+    }
+
+    /// Writes a document to stdout, byte for byte.
+    pub fn document(&self, document: &[u8]) {
+        self.to_stdout(document);
+    }
+
+    /// Writes in one call, so that lines of several processes on one terminal do not mix.
+    fn to_stdout(&self, bytes: &[u8]) {
         let mut outlets = self.outlets();
         if outlets.stdout_end.is_some() {
             return;
@@ -115,7 +125,7 @@ impl Printer {
             outlets.make_room();
         }
         let stdout = &mut outlets.stdout;
-        let Err(error) = write_line(stdout, text.as_ref()) else {
+        let Err(error) = stdout.write_all(bytes).and_then(|()| stdout.flush()) else {
             return;
         };
         outlets.stdout_end = Some(error.kind());

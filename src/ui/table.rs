@@ -1,5 +1,7 @@
 //! Tables without lines, made so that a script can cut them into columns.
 
+use comfy_table::{ContentArrangement, Table, presets};
+
 use super::Style;
 use super::text::clean;
 
@@ -19,9 +21,54 @@ pub fn two_columns(rows: &[(String, String)], style: &Style) -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
+/// Lines up rows under the names of their columns. Never wraps; an empty cell reads `-`, so that no
+/// column is lost to a script that counts them.
+pub fn columns(names: &[&str], rows: &[Vec<String>], style: &Style) -> String {
+    let mut table = Table::new();
+    table
+        .load_preset(presets::NOTHING)
+        .set_content_arrangement(ContentArrangement::Disabled)
+        .set_header(names);
+    for row in rows {
+        table.add_row(row.iter().map(|cell| match cell.as_str() {
+            "" => "-".to_owned(),
+            cell => clean(cell),
+        }));
+    }
+    for column in table.column_iter_mut() {
+        column.set_padding((0, 2));
+    }
+    let mut lines: Vec<String> = table
+        .lines()
+        .map(|line| line.trim_end().to_owned())
+        .collect();
+    if let Some(head) = lines.first_mut() {
+        // Coloured when the widths are settled already.
+        *head = style.bold(&head);
+    }
+    lines.join("\n")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn rows_stand_under_the_names_of_their_columns() {
+        let long = "x".repeat(300);
+        let rows = [
+            vec!["größe".to_owned(), String::new(), "1".to_owned()],
+            vec!["a\nb".to_owned(), "two".to_owned(), long.clone()],
+        ];
+        let text = columns(&["NAME", "KIND", "ID"], &rows, &Style::PLAIN);
+        assert_eq!(
+            text,
+            format!("NAME   KIND  ID\ngröße  -     1\na b    two   {long}")
+        );
+        let coloured = columns(&["NAME", "KIND", "ID"], &rows, &Style { colour: true });
+        assert_eq!(super::super::style::without_colours(&coloured), text);
+        assert_ne!(coloured, text);
+    }
 
     fn rows(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
         pairs

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use crate::engine::{Action, Phase};
 
 /// The forms of the verb for what a step does.
@@ -60,6 +62,20 @@ pub(super) fn about(duration: Duration) -> String {
     }
 }
 
+/// How long something has been there: as [`about`], and from a day on `3d04h`.
+pub(super) fn age(duration: Duration) -> String {
+    let hours = duration.as_secs() / 3600;
+    match hours / 24 {
+        0 => about(duration),
+        days => format!("{days}d{:02}h", hours % 24),
+    }
+}
+
+/// A moment as a person reads it, to the second.
+pub(super) fn moment(time: Timestamp) -> String {
+    time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+}
+
 /// A text of others on one line, without anything that could steer a terminal.
 pub(super) fn clean(text: &str) -> String {
     text.chars()
@@ -86,6 +102,19 @@ mod tests {
             let duration = Duration::from_secs_f64(seconds);
             assert_eq!(took(duration), measured);
             assert_eq!(about(duration), whole);
+        }
+    }
+
+    #[test]
+    fn an_age_is_told_in_days_from_a_day_on() {
+        let hour = 3600;
+        for (seconds, text) in [
+            (59, "59 s"),
+            (23 * hour + 59 * 60, "23h59m"),
+            (24 * hour, "1d00h"),
+            (100 * 24 * hour + 5 * hour, "100d05h"),
+        ] {
+            assert_eq!(age(Duration::from_secs(seconds)), text);
         }
     }
 

@@ -1,5 +1,5 @@
 //! The command line as its users meet it: help, refusals, exit codes, what goes to which stream,
-//! the lock, signals, secrets, and the local AWS.
+//! the lock, signals, secrets, what is recorded, and the local AWS.
 
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, missing_docs)]
 
@@ -13,4 +13,6 @@ mod refusals;
 mod sandbox;
 mod secrets;
 mod stacks;
+mod state;
+mod state_moves;
 mod streams;

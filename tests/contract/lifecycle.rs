@@ -20,7 +20,7 @@ use orderctl::sandbox::ACCOUNT_ID;
 use orderctl::state::{Journal, LocalStore, Record, State};
 use serde_json::Value;
 
-use crate::stacks::Variant;
+use crate::stacks::{self, Variant};
 
 /// Kinds whose create call makes another one every time: AWS gives them no name of their own, and
 /// takes no token or one that only the first create's intent holds. The engine never sends their
@@ -37,6 +37,19 @@ const MAKES_ANOTHER: &[&str] = &[
 
 /// Kinds whose create call makes one per client token, and whose next one nothing else hinders.
 const ONE_PER_TOKEN: &[&str] = &["acm/certificate", "ec2/route_table"];
+
+/// Kinds that AWS deletes together with what they are inside of, so that no sweep need find them.
+const GOES_ALONG: &[&str] = &[
+    "acm/certificate_validation",
+    "applicationautoscaling/scaling_policy",
+    "ec2/route",
+    "ec2/route_table_association",
+    "elbv2/listener",
+    "elbv2/listener_rule",
+    "logs/metric_filter",
+    "sns/subscription",
+    "wafv2/web_acl_association",
+];
 
 /// A record has no tags that say whose it is, so that the engine must not take it over after a
 /// refused create: it stays an error.
@@ -70,6 +83,8 @@ pub(crate) async fn violations(aws: &Arc<Aws>, variant: &Variant, state: &Path) 
     tokio::join!(stack.is_made(state), image(aws, variant, &stop));
     stack.is_as_declared().await;
     stack.is_found_without_state().await;
+    let now = stacks::reconfigured(variant).declaration();
+    stack.is_swept(&now).await;
     stack.is_made_once().await;
     stack.is_deleted().await;
     stack.leaves_nothing().await;
@@ -269,6 +284,33 @@ impl Stack {
                 let what = format!("{:?} {:?}", found.action, found.changes);
                 self.broken
                     .push(format!("{kind} `{address}`: plan without a state: {what}"));
+            }
+        }
+    }
+
+    /// Without a state, and declared otherwise by now, everything is found all the same. Records in
+    /// somebody's hosted zone carry nothing that tells whose they are.
+    async fn is_swept(&mut self, now: &Declaration) {
+        let lost = State::new(&self.context.scope.stack, REGION);
+        let whole = find_all(&self.context, now, &lost).await.unwrap();
+        for node in self.nodes() {
+            if self.kind(&node).profile().shared || node.kind == RECORD {
+                continue;
+            }
+            let outputs = self.outputs(&node);
+            let mut found = whole.nodes.values().filter(|(record, _)| {
+                record.kind == node.kind && record.outputs == outputs && record.retired.is_empty()
+            });
+            if found.next().is_none() && !GOES_ALONG.contains(&node.kind) {
+                self.breaks(&node, "not found by a sweep");
+            }
+        }
+        let recorded: Vec<_> = self.records.values().map(|r| r.outputs.clone()).collect();
+        for (address, (record, _)) in &whole.nodes {
+            if !recorded.contains(&record.outputs) {
+                let (kind, outputs) = (&record.kind, &record.outputs);
+                let line = format!("{kind} `{address}`: the sweep takes for ours {outputs:?}");
+                self.broken.push(line);
             }
         }
     }

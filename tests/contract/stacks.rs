@@ -1,7 +1,7 @@
 //! The stacks the contract is checked on. Together they hold every kind of the registry.
 
 use orderctl::aws::{Answer, Aws};
-use orderctl::config::{Capacity, Config, Credentials, Nat, Strategy};
+use orderctl::config::{Capacity, Config, Credentials, Nat, Strategy, Tls};
 use orderctl::engine::Declaration;
 use orderctl::sandbox::ACCOUNT_ID;
 use orderctl::stack::{Facts, declare};
@@ -56,6 +56,24 @@ pub(crate) fn other_side(zone_id: &str) -> Variant {
         suffix: "other-side",
         config,
         has_image: true,
+    }
+}
+
+/// The same stack as it would be declared by now, had its configuration changed: other nodes, and
+/// none of those that each switch brings.
+pub(crate) fn reconfigured(variant: &Variant) -> Variant {
+    let mut config = Config::default();
+    if variant.suffix == default().suffix {
+        config.network.nat = Nat::None;
+        config.network.s3_endpoint = false;
+        config.database.credentials = Credentials::RdsManaged;
+        config.database.readers = 0;
+        config.edge.tls = Tls::Off;
+    }
+    Variant {
+        suffix: variant.suffix,
+        config,
+        has_image: false,
     }
 }
 

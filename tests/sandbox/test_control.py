@@ -312,7 +312,7 @@ class EndpointTest(ControlTest):
         resources = self.server.control("")["resources"]
         self.assertEqual(["GET", "POST", "DELETE"], resources["faults"])
         self.assertEqual(
-            ["clock", "calls", "faults", "held", "release", "latency", "quotas", "consistency"], list(resources)
+            ["clock", "calls", "faults", "held", "release", "latency", "copies", "quotas", "consistency"], list(resources)
         )
 
     def test_what_makes_no_sense_is_refused(self):

@@ -12,7 +12,9 @@ use super::faults::{Effect, Fault, Operation, PATIENCE, Power, lost, refusal};
 use super::kinds::{Outputs, Settings};
 use super::objects::{Behaviour, Call, Object, id_of};
 use super::{laws, trace};
-use crate::resource::{Changes, Class, Condition, Error, Resolved, Result, Scope, Tags, UNKNOWN};
+use crate::resource::{
+    Changes, Class, Condition, Error, Resolved, Result, STACK_TAG, Scope, Tags, UNKNOWN,
+};
 
 /// How long a request is on its way, and its answer too.
 const LATENCY: Duration = Duration::from_millis(50);
@@ -175,21 +177,40 @@ impl Cloud {
                 inner.is_flapping && object.gone_at.is_none() && object.visible_at + FLAPS > now
             };
             let found = found.filter(|object| !is_missed(object));
-            Ok(found.map(|object| {
-                let condition = match object.gone_at {
-                    Some(_) => Condition::Deleting,
-                    None if object.failed => Condition::Failed("it broke".into()),
-                    None if object.ready_at > now => Condition::Pending("creating".into()),
-                    None => Condition::Ready,
-                };
-                (
-                    Outputs { arn: object.arn() },
-                    object.spec.clone(),
-                    condition,
-                )
-            }))
+            Ok(found.map(|object| shown(object, now)))
         })
         .await
+    }
+
+    /// Everything of a kind that carries the stack's tag or is inside something that does.
+    pub(super) async fn sweep(
+        &self,
+        behaviour: Behaviour,
+        scope: &Scope,
+    ) -> Result<Vec<(Outputs, Settings<Resolved>, Condition)>> {
+        self.call(Operation::Read, scope, |inner| {
+            let now = Instant::now();
+            let all = inner.objects.values().chain(inner.ghosts.values());
+            let of_kind = all.filter(|object| object.behaviour.kind == behaviour.kind);
+            let by_the_cloud =
+                |object: &Object| behaviour.only_named && object.spec.tags == Some(Tags::default());
+            let found = of_kind.filter(|object| {
+                let is_ours = inner.is_of(object, &scope.stack) || by_the_cloud(object);
+                object.visible_at <= now && is_ours
+            });
+            Ok(found.map(|object| shown(object, now)).collect())
+        })
+        .await
+    }
+
+    /// Names what uses an object, after taking away what is left over.
+    pub(super) fn make_way(&self, live: &Outputs) -> Vec<String> {
+        let mut inner = self.look();
+        let id = id_of(&live.arn).to_owned();
+        let left_over = |object: &Object| object.node == LEFT_OVER && object.uses(&id);
+        inner.objects.retain(|_, object| !left_over(object));
+        let users = inner.objects.values().filter(|object| object.uses(&id));
+        users.map(|object| object.node.clone()).collect()
     }
 
     pub(super) async fn create(
@@ -330,6 +351,20 @@ impl Cloud {
     }
 }
 
+/// The node of objects that services have left behind.
+pub(super) const LEFT_OVER: &str = "left-over";
+
+fn shown(object: &Object, now: Instant) -> (Outputs, Settings<Resolved>, Condition) {
+    let condition = match object.gone_at {
+        Some(_) => Condition::Deleting,
+        None if object.failed => Condition::Failed("it broke".into()),
+        None if object.ready_at > now => Condition::Pending("creating".into()),
+        None => Condition::Ready,
+    };
+    let outputs = Outputs { arn: object.arn() };
+    (outputs, object.spec.clone(), condition)
+}
+
 struct InFlight<'a>(&'a Cloud);
 
 impl Drop for InFlight<'_> {
@@ -441,6 +476,18 @@ impl Inner {
         arn
     }
 
+    /// Says whether an object carries the stack's tag, or has no tags and is inside one that is.
+    fn is_of(&self, object: &Object, stack: &str) -> bool {
+        match (&object.spec.tags, &object.spec.parent) {
+            (Some(tags), _) => tags.0.get(STACK_TAG).map(String::as_str) == Some(stack),
+            (None, Some(parent)) => {
+                let parent = self.objects.get(id_of(parent));
+                parent.is_some_and(|parent| self.is_of(parent, stack))
+            }
+            (None, None) => false,
+        }
+    }
+
     /// Refuses references to what is not there, or does not work where it must.
     fn check(&mut self, behaviour: Behaviour, want: &Settings<Resolved>) -> Result<()> {
         if want.references().any(|arn| arn.contains(UNKNOWN)) {
@@ -472,7 +519,10 @@ impl Inner {
         let mut visible =
             visible.filter(|o| o.behaviour.kind == behaviour.kind && o.visible_at <= now);
         if let Some(arn) = last {
-            return visible.find(|object| object.id == id_of(arn));
+            return visible.find(|object| {
+                let same_name = behaviour.only_named && object.spec.name == want.name;
+                same_name || object.id == id_of(arn)
+            });
         }
         let ours = |object: &&Object| {
             let tags = object.spec.tags.as_ref();

@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep_until};
 use super::cloud::Cloud;
 use super::trace;
 use crate::resource::BoxFuture;
-use crate::state::{Lock, State, StateError, Store};
+use crate::state::{Holder, Lock, State, StateError, Store};
 
 /// What goes wrong with one save.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -134,6 +134,14 @@ impl Store for Disk {
                 owner: "nobody".into(),
             })
         })
+    }
+
+    fn holder<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<Option<Holder>, StateError>> {
+        Box::pin(async { Ok(None) })
+    }
+
+    fn unlock<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<Option<Holder>, StateError>> {
+        Box::pin(async { Ok(None) })
     }
 
     fn stacks(&self) -> BoxFuture<'_, Result<Vec<String>, StateError>> {

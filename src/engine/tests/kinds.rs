@@ -76,6 +76,7 @@ pub(super) trait Traits: Send + Sync + 'static {
     const REVISIONS: bool = false;
     const REPLACE_WHEN_FAILED: bool = false;
     const NEEDS_READY: bool = false;
+    const ONLY_NAMED: bool = false;
     /// Seconds from the create call until it works, and from the delete call until it is gone.
     const READY: u32 = 0;
     const GONE: u32 = 0;
@@ -86,6 +87,7 @@ pub(super) trait Traits: Send + Sync + 'static {
             holds: Self::HOLDS_INPUTS,
             named: Self::IDENTITY == Identity::Name,
             has_parent: Self::IDENTITY == Identity::Parent,
+            only_named: Self::ONLY_NAMED,
             shaped: Self::REPLACEMENT == Replacement::CreateFirst || Self::FINAL,
             shared: Self::SHARED,
             ghost: Self::FINAL,
@@ -156,6 +158,24 @@ impl<T: Traits> Resource for Fake<T> {
 
     async fn delete(cloud: &Cloud, scope: &Scope, live: &Live<Self>) -> Result<()> {
         cloud.delete(scope, &live.outputs).await
+    }
+
+    async fn sweep(
+        cloud: &Cloud,
+        scope: &Scope,
+        _known: &[Settings<Resolved>],
+    ) -> Result<Vec<Live<Self>>> {
+        let found = cloud.sweep(T::behaviour(), scope).await?;
+        let live = |(outputs, spec, condition)| Live {
+            outputs,
+            spec,
+            condition,
+        };
+        Ok(found.into_iter().map(live).collect())
+    }
+
+    async fn make_way(cloud: &Cloud, _scope: &Scope, live: &Live<Self>) -> Result<Vec<String>> {
+        Ok(cloud.make_way(&live.outputs))
     }
 }
 
@@ -238,6 +258,7 @@ fake_kinds! {
     /// Merely mentions others.
     Alarm = "fake/alarm" {
         const IDENTITY: Identity = Identity::Name;
+        const ONLY_NAMED: bool = true;
         const HOLDS_INPUTS: bool = false;
     }
     /// Every update is a new revision with an ARN of its own.

@@ -21,4 +21,5 @@ mod properties;
 mod removing;
 mod stopping;
 mod stories;
+mod sweeping;
 mod weather;

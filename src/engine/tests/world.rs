@@ -13,9 +13,9 @@ use super::kinds::{self, Fake, Settings, Traits};
 use super::objects::Object;
 use super::{laws, trace};
 use crate::engine::{
-    Action, ApplyOptions, Context, Declaration, Event, Events, GRACE, Graph, Plan, PlanError,
-    PlanOptions, READS_LAG, Report, Stop, Stopper, TeardownOptions, apply, find_all, plan,
-    teardown,
+    Action, ApplyOptions, Context, Declaration, Event, Events, GRACE, Graph, Looks, Plan,
+    PlanError, PlanOptions, READS_LAG, Report, Stop, Stopper, TeardownOptions, Whole, apply,
+    find_all, plan, teardown,
 };
 use crate::resource::{
     Address, Declared, Handle, Identity, NODE_TAG, Resolved, STACK_TAG, Scope, Tags,
@@ -217,10 +217,19 @@ impl World {
         ended
     }
 
+    /// What `orderctl down` finds and shows.
+    pub(super) async fn whole(&self, declaration: &Declaration) -> Whole {
+        let context = self.context(Events::nowhere());
+        find_all(&context, declaration, &self.state())
+            .await
+            .unwrap()
+    }
+
     /// What `orderctl down` does.
     pub(super) async fn down(&self, declaration: &Declaration) -> Ended {
+        let (sender, mut receiver) = tokio::sync::mpsc::unbounded_channel();
         let run = async {
-            let context = self.context(Events::nowhere());
+            let context = self.context(Events::to(sender));
             let state = self.state();
             let whole = find_all(&context, declaration, &state);
             let whole = match self.stop.cut(whole).await {
@@ -230,16 +239,23 @@ impl World {
             };
             let journal = self.journal();
             let settle = Duration::from_secs(60);
+            let cloud = Arc::clone(&self.cloud);
             let options = TeardownOptions {
                 apply: self.apply_options(),
                 settle,
+                looks: Looks::with(move || kinds::all(&cloud)),
             };
             match teardown(&context, declaration, &whole, &journal, options).await {
                 Ok(report) => Ended::Finished(report),
                 Err(error) => Ended::Unsaved(error),
             }
         };
-        self.process("down", run).await
+        let ended = self.process("down", run).await;
+        let mut events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
+        while let Ok(event) = receiver.try_recv() {
+            events.push(event);
+        }
+        ended
     }
 
     /// Runs `up` where nothing may go wrong.

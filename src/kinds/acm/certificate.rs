@@ -8,7 +8,9 @@ use aws_sdk_acm::types::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{CertificateArn, change_tags, delete, describe, failure, find, read_tags, tag_list};
+use super::{
+    CertificateArn, change_tags, delete, describe, failure, find, read_tags, swept, tag_list,
+};
 use crate::aws::{Answer, Aws, GoneIsNone, missing};
 use crate::resource::{
     Changes, Condition, Identity, Last, Live, Refusal, Replacement, Resource, Result, Scope, Stage,
@@ -88,19 +90,7 @@ impl Resource for Certificate {
                 .gone_is_none(super::GONE)?,
         };
         let Some(tags) = tags else { return Ok(None) };
-        let name = found
-            .domain_name()
-            .ok_or_else(missing("acm:DescribeCertificate", "DomainName"))?;
-        let domain = if name.eq_ignore_ascii_case(&want.domain) {
-            want.domain.clone()
-        } else {
-            name.to_owned()
-        };
-        Ok(Some(Live {
-            outputs: outputs_of(arn, record(found)),
-            spec: CertificateSpec { domain, tags },
-            condition: condition(found),
-        }))
+        live(arn, found, tags, &want.domain).map(Some)
     }
 
     async fn create(
@@ -140,6 +130,43 @@ impl Resource for Certificate {
     async fn delete(aws: &Aws, _scope: &Scope, live: &Live<Self>) -> Result<()> {
         delete(aws, &live.outputs.arn).await
     }
+
+    async fn sweep(aws: &Aws, scope: &Scope, known: &[CertificateSpec]) -> Result<Vec<Live<Self>>> {
+        let domains: Vec<&str> = known.iter().map(|spec| &*spec.domain).collect();
+        let kind = CertificateType::AmazonIssued;
+        let mut found = Vec::new();
+        for (arn, tags) in swept(aws, scope, &kind, &domains).await? {
+            if let Some(certificate) = describe(aws, &arn).await?.as_ref() {
+                found.push(live(arn, certificate, tags, "")?);
+            }
+        }
+        Ok(found)
+    }
+}
+
+/// Maps a certificate; the `wanted` domain in its own spelling.
+fn live(
+    arn: CertificateArn,
+    found: &CertificateDetail,
+    tags: Tags,
+    wanted: &str,
+) -> Result<Live<Certificate>> {
+    let name = found
+        .domain_name()
+        .ok_or_else(missing("acm:DescribeCertificate", "DomainName"))?;
+    let domain = if name.eq_ignore_ascii_case(wanted) {
+        wanted
+    } else {
+        name
+    };
+    Ok(Live {
+        outputs: outputs_of(arn, record(found)),
+        spec: CertificateSpec {
+            domain: domain.to_owned(),
+            tags,
+        },
+        condition: condition(found),
+    })
 }
 
 /// Makes a token of the characters ACM takes.

@@ -3,7 +3,7 @@
 //! The private key lives in memory for the one request that imports it. It is in no state, log or
 //! error, and nobody can read it back from ACM.
 
-use aws_sdk_acm::types::{CertificateStatus, CertificateType};
+use aws_sdk_acm::types::{CertificateDetail, CertificateStatus, CertificateType};
 use aws_smithy_types::{Blob, DateTime};
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
@@ -14,7 +14,7 @@ use rcgen::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{CertificateArn, change_tags, delete, describe, find, read_tags, tag_list};
+use super::{CertificateArn, change_tags, delete, describe, find, read_tags, swept, tag_list};
 use crate::aws::{Answer, Aws, GoneIsNone, missing};
 use crate::resource::{
     Changes, Class, Condition, Error, Identity, Last, Live, Refusal, Replacement, Resource, Result,
@@ -92,23 +92,7 @@ impl Resource for ImportedCertificate {
                 .gone_is_none(super::GONE)?,
         };
         let Some(tags) = tags else { return Ok(None) };
-        let name = found
-            .domain_name()
-            .ok_or_else(missing("acm:DescribeCertificate", "DomainName"))?;
-        let condition = match found.status() {
-            // An update renews an expired one.
-            Some(CertificateStatus::Issued | CertificateStatus::Expired) => Condition::Ready,
-            other => Condition::Pending(other.map_or("unknown", |s| s.as_str()).to_owned()),
-        };
-        Ok(Some(Live {
-            outputs: ImportedCertificateOutputs { arn },
-            spec: ImportedCertificateSpec {
-                common_name: name.to_owned(),
-                renewal_due: renewal_due(found.not_after(), Timestamp::now()),
-                tags,
-            },
-            condition,
-        }))
+        live(arn, found, tags).map(Some)
     }
 
     async fn create(
@@ -163,6 +147,46 @@ impl Resource for ImportedCertificate {
     async fn delete(aws: &Aws, _scope: &Scope, live: &Live<Self>) -> Result<()> {
         delete(aws, &live.outputs.arn).await
     }
+
+    async fn sweep(
+        aws: &Aws,
+        scope: &Scope,
+        known: &[ImportedCertificateSpec],
+    ) -> Result<Vec<Live<Self>>> {
+        let domains: Vec<&str> = known.iter().map(|spec| &*spec.common_name).collect();
+        let kind = CertificateType::Imported;
+        let mut found = Vec::new();
+        for (arn, tags) in swept(aws, scope, &kind, &domains).await? {
+            if let Some(certificate) = describe(aws, &arn).await?.as_ref() {
+                found.push(live(arn, certificate, tags)?);
+            }
+        }
+        Ok(found)
+    }
+}
+
+fn live(
+    arn: CertificateArn,
+    found: &CertificateDetail,
+    tags: Tags,
+) -> Result<Live<ImportedCertificate>> {
+    let name = found
+        .domain_name()
+        .ok_or_else(missing("acm:DescribeCertificate", "DomainName"))?;
+    let condition = match found.status() {
+        // An update renews an expired one.
+        Some(CertificateStatus::Issued | CertificateStatus::Expired) => Condition::Ready,
+        other => Condition::Pending(other.map_or("unknown", |s| s.as_str()).to_owned()),
+    };
+    Ok(Live {
+        outputs: ImportedCertificateOutputs { arn },
+        spec: ImportedCertificateSpec {
+            common_name: name.to_owned(),
+            renewal_due: renewal_due(found.not_after(), Timestamp::now()),
+            tags,
+        },
+        condition,
+    })
 }
 
 fn renewal_due(not_after: Option<&DateTime>, now: Timestamp) -> bool {
@@ -231,7 +255,9 @@ mod tests {
     use aws_sdk_acm::operation::list_certificates::ListCertificatesOutput;
     use aws_sdk_acm::operation::list_tags_for_certificate::ListTagsForCertificateOutput;
     use aws_sdk_acm::types::error::ResourceNotFoundException;
-    use aws_sdk_acm::types::{CertificateDetail, CertificateSummary, KeyAlgorithm};
+    use aws_sdk_acm::types::{CertificateSummary, KeyAlgorithm};
+    use aws_sdk_resourcegroupstagging::operation::get_resources::GetResourcesOutput;
+    use aws_sdk_resourcegroupstagging::types::ResourceTagMapping;
     use aws_smithy_mocks::{Rule, mock};
     use aws_smithy_types::error::ErrorMetadata;
     use serde_json::json;
@@ -426,5 +452,28 @@ mod tests {
         let message = "-----BEGIN PRIVATE KEY----- was expected";
         let error = Error::new("acm:ImportCertificate", Class::Refused, message);
         assert!(made.hide_in(error).to_string().contains(message));
+    }
+
+    #[tokio::test]
+    async fn a_sweep_finds_by_domain_or_by_the_tag_index_and_asks_for_the_tags() {
+        for (known, is_indexed, found) in [
+            (vec![want()], false, 1),
+            (vec![], true, 1),
+            (vec![], false, 0),
+        ] {
+            let index = mock!(aws_sdk_resourcegroupstagging::Client::get_resources).then_output(
+                move || {
+                    let mapping = ResourceTagMapping::builder().resource_arn(ARN).build();
+                    GetResourcesOutput::builder()
+                        .set_resource_tag_mapping_list(is_indexed.then(|| vec![mapping]))
+                        .build()
+                },
+            );
+            let rules = [&listed(), &described(FAR), &tagged(), &index];
+            let swept = ImportedCertificate::sweep(&mocked(&rules), &scope(""), &known).await;
+            let swept = swept.unwrap();
+            assert_eq!(swept.len(), found, "{known:?} {is_indexed}");
+            assert!(swept.iter().all(|live| live.spec == want()));
+        }
     }
 }

@@ -20,7 +20,7 @@ pub use imported_certificate::{
 };
 
 use crate::aws::{Answer, Aws, GoneIsNone, incomplete};
-use crate::resource::{Condition, Result, Scope, Tags};
+use crate::resource::{Condition, Result, STACK_TAG, Scope, Tags};
 
 id_types! {
     /// `arn:…:certificate/<uuid>`
@@ -56,6 +56,37 @@ async fn find(
         }
     }
     Ok(None)
+}
+
+/// Finds all certificates of a type that carry the stack's tag: those that the tag index shows, and
+/// those of the known `domains`, because the index lags.
+async fn swept(
+    aws: &Aws,
+    scope: &Scope,
+    kind: &CertificateType,
+    domains: &[&str],
+) -> Result<Vec<(CertificateArn, Tags)>> {
+    let all = aws.read_once("acm:ListCertificates", list(aws)).await?;
+    let index = aws.tag_index(scope).await?;
+    let mut found = Vec::new();
+    for certificate in all.iter().filter(|one| one.r#type() == Some(kind)) {
+        let (arn, name) = (certificate.certificate_arn(), certificate.domain_name());
+        let is_known = name.is_some_and(|name| {
+            let mut domains = domains.iter();
+            domains.any(|domain| name.eq_ignore_ascii_case(domain))
+        });
+        let Some(arn) = arn.filter(|arn| is_known || index.contains_key(*arn)) else {
+            continue;
+        };
+        let key = format!("acm:ListTagsForCertificate {arn}");
+        let tags = aws.read_once(&key, read_tags(aws, arn)).await;
+        if let Some(tags) = tags.gone_is_none(GONE)?
+            && tags.0.get(STACK_TAG) == Some(&scope.stack)
+        {
+            found.push((arn.into(), (*tags).clone()));
+        }
+    }
+    Ok(found)
 }
 
 async fn list(aws: &Aws) -> Result<Vec<CertificateSummary>> {

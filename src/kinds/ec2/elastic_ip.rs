@@ -3,7 +3,7 @@
 use aws_sdk_ec2::types::{Address as AwsAddress, DomainType, Filter, ResourceType, Tag};
 use serde::{Deserialize, Serialize};
 
-use super::{AllocationId, Described, change_tags, find, tag_on_create, tags_of};
+use super::{AllocationId, Described, change_tags, find, swept, tag_on_create, tags_of};
 use crate::aws::{Answer, Aws, GoneIsNone, missing};
 use crate::resource::{
     Changes, Condition, Identity, Last, Live, Refusal, Resource, Result, Scope, Stage, Tags,
@@ -90,6 +90,10 @@ impl Resource for ElasticIp {
             // AuthFailure: it is somebody else's by now (field guide, section 2). Should the
             // credentials be at fault instead, the next read says so.
             .gone_is_fine(&["InvalidAllocationID.NotFound", "AuthFailure"])
+    }
+
+    async fn sweep(aws: &Aws, scope: &Scope, _known: &[ElasticIpSpec]) -> Result<Vec<Live<Self>>> {
+        swept(aws, scope, live).await
     }
 }
 
@@ -221,5 +225,31 @@ mod tests {
             let done = ElasticIp::delete(&mocked(&[&rule]), &scope("elastic-ip-1"), &live).await;
             assert_eq!(done.is_ok(), fine, "{code}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_sweep_finds_all_of_the_stack_whatever_node_they_are_of() {
+        let both = mock!(Client::describe_addresses)
+            .match_requests(|r| r.filters()[0].name() == Some("tag:orderctl:stack"))
+            .then_output(|| {
+                let address = |id: &str, node| {
+                    let address = AwsAddress::builder()
+                        .allocation_id(id)
+                        .public_ip("192.0.2.1");
+                    address.set_tags(aws_tags(node)).build()
+                };
+                DescribeAddressesOutput::builder()
+                    .addresses(address("eipalloc-1", "elastic-ip-1"))
+                    .addresses(address("eipalloc-2", "elastic-ip-1"))
+                    .addresses(address("eipalloc-3", "elastic-ip-3"))
+                    .build()
+            });
+        let swept = ElasticIp::sweep(&mocked(&[&both]), &scope(""), &[]).await;
+        let swept = swept.unwrap();
+        let ids: Vec<&str> = swept
+            .iter()
+            .map(|live| &*live.outputs.allocation_id)
+            .collect();
+        assert_eq!(ids, ["eipalloc-1", "eipalloc-2", "eipalloc-3"]);
     }
 }

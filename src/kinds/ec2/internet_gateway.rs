@@ -3,7 +3,7 @@
 use aws_sdk_ec2::types::{Filter, InternetGateway as AwsInternetGateway, ResourceType, Tag};
 use serde::{Deserialize, Serialize};
 
-use super::{Described, InternetGatewayId, change_tags, find, tag_on_create, tags_of};
+use super::{Described, InternetGatewayId, change_tags, find, swept, tag_on_create, tags_of};
 use crate::aws::{Answer, Aws, GoneIsNone, missing};
 use crate::resource::{
     Changes, Condition, Identity, Last, Live, Refusal, Resource, Result, Scope, Stage, Tags,
@@ -87,6 +87,14 @@ impl Resource for InternetGateway {
             .await
             .of("ec2:DeleteInternetGateway")
             .gone_is_fine(&["InvalidInternetGatewayID.NotFound"])
+    }
+
+    async fn sweep(
+        aws: &Aws,
+        scope: &Scope,
+        _known: &[InternetGatewaySpec],
+    ) -> Result<Vec<Live<Self>>> {
+        swept(aws, scope, live).await
     }
 }
 

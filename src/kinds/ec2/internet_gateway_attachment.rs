@@ -4,7 +4,8 @@
 use aws_sdk_ec2::types::InternetGateway as AwsInternetGateway;
 use serde::{Deserialize, Serialize};
 
-use super::{InternetGatewayId, VpcId, find};
+use super::interfaces;
+use super::{InternetGatewayId, VpcId, find, of_stack};
 use crate::aws::{Answer, Aws, GoneIsNone};
 use crate::resource::{
     Condition, Identity, Last, Live, Refusal, Resolved, Resource, Result, Scope, Stage, outputs,
@@ -64,18 +65,7 @@ impl Resource for InternetGatewayAttachment {
             .find(|attachment| attachment.vpc_id() == Some(&spec.vpc))
             .and_then(|attachment| attachment.state())
             .map(|state| state.as_str());
-        Ok(match state {
-            None | Some("detached") => None,
-            Some(state) => Some(Live {
-                outputs: outputs_of(spec),
-                spec: spec.clone(),
-                condition: match state {
-                    "detaching" => Condition::Deleting,
-                    // EC2 says `available` of internet gateways and `attached` of others.
-                    state => Condition::from_status(state, &["available", "attached"]),
-                },
-            }),
-        })
+        Ok(state.and_then(|state| live(spec.clone(), state)))
     }
 
     async fn create(
@@ -107,6 +97,51 @@ impl Resource for InternetGatewayAttachment {
                 "InvalidVpcID.NotFound",
             ])
     }
+
+    /// Those of all gateways of the stack, to whatever VPC.
+    async fn sweep(
+        aws: &Aws,
+        scope: &Scope,
+        _known: &[InternetGatewayAttachmentSpec<Resolved>],
+    ) -> Result<Vec<Live<Self>>> {
+        let mut found = Vec::new();
+        for gateway in of_stack::<AwsInternetGateway>(aws, scope).await?.iter() {
+            for attachment in gateway.attachments() {
+                let ends = (gateway.internet_gateway_id(), attachment.vpc_id());
+                let (Some(gateway), Some(vpc)) = ends else {
+                    continue;
+                };
+                let spec = InternetGatewayAttachmentSpec {
+                    internet_gateway: gateway.into(),
+                    vpc: vpc.into(),
+                };
+                let state = attachment.state().map_or("", |state| state.as_str());
+                found.extend(live(spec, state));
+            }
+        }
+        Ok(found)
+    }
+
+    async fn make_way(aws: &Aws, _scope: &Scope, live: &Live<Self>) -> Result<Vec<String>> {
+        interfaces::with_public_address(aws, &live.outputs.vpc).await
+    }
+}
+
+fn live(
+    spec: InternetGatewayAttachmentSpec<Resolved>,
+    state: &str,
+) -> Option<Live<InternetGatewayAttachment>> {
+    let condition = match state {
+        "detached" => return None,
+        "detaching" => Condition::Deleting,
+        // EC2 says `available` of internet gateways and `attached` of others.
+        state => Condition::from_status(state, &["available", "attached"]),
+    };
+    Some(Live {
+        outputs: outputs_of(&spec),
+        spec,
+        condition,
+    })
 }
 
 fn outputs_of(spec: &InternetGatewayAttachmentSpec<Resolved>) -> InternetGatewayAttachmentOutputs {
@@ -196,5 +231,16 @@ mod tests {
         InternetGatewayAttachment::delete(&mocked(&[&rule]), &scope, &live)
             .await
             .unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_sweep_finds_the_attachments_of_our_gateways_to_whatever_vpc() {
+        for (state, found) in [("available", 1), ("detaching", 1), ("detached", 0)] {
+            let aws = mocked(&[&attached_to("vpc-2", state)]);
+            let swept = InternetGatewayAttachment::sweep(&aws, &scope(""), &[]).await;
+            let swept = swept.unwrap();
+            assert_eq!(swept.len(), found, "{state}");
+            assert!(swept.iter().all(|live| &*live.outputs.vpc == "vpc-2"));
+        }
     }
 }

@@ -2,6 +2,7 @@
 //! which carry none, inside their parents. One Describe per type serves the whole stack.
 
 mod elastic_ip;
+mod interfaces;
 mod internet_gateway;
 mod internet_gateway_attachment;
 mod nat_gateway;
@@ -38,7 +39,7 @@ pub use vpc::{Vpc, VpcOutputs, VpcSpec};
 pub use vpc_endpoint::{VpcEndpoint, VpcEndpointOutputs, VpcEndpointSpec};
 
 use crate::aws::{Answer, Aws};
-use crate::resource::{Result, STACK_TAG, Scope, Tags};
+use crate::resource::{Live, Resource, Result, STACK_TAG, Scope, Tags};
 
 id_types! {
     /// `vpc-…`
@@ -118,6 +119,17 @@ async fn of_stack<T: Described>(aws: &Aws, scope: &Scope) -> Result<Arc<Vec<T>>>
     let filter = filter(&format!("tag:{STACK_TAG}"), &scope.stack);
     aws.read_once(T::OPERATION, T::describe(aws, vec![filter]))
         .await
+}
+
+/// Finds all things of this type that carry the stack's tag, whatever node they are of.
+async fn swept<T: Described, K: Resource>(
+    aws: &Aws,
+    scope: &Scope,
+    live: impl Fn(T) -> Result<Live<K>>,
+) -> Result<Vec<Live<K>>> {
+    let ours = of_stack::<T>(aws, scope).await?;
+    let there = ours.iter().filter(|item| item.life() != Life::Gone);
+    there.cloned().map(live).collect()
 }
 
 /// Reads the things that one filter lets through, whatever their tags.

@@ -4,7 +4,7 @@ use aws_sdk_ec2::types::{Filter, NatGateway as AwsNatGateway, NatGatewayState, R
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AllocationId, Described, Life, NatGatewayId, SubnetId, change_tags, find, tag_on_create,
+    AllocationId, Described, Life, NatGatewayId, SubnetId, change_tags, find, swept, tag_on_create,
     tags_of,
 };
 use crate::aws::{Answer, Aws, GoneIsNone, missing};
@@ -63,7 +63,8 @@ impl Resource for NatGateway {
         let known = last.map(|last| &*last.outputs.id);
         let found = find::<AwsNatGateway>(aws, scope, known).await?;
         let applied = last.map_or(want, |last| &last.spec);
-        found.map(|gateway| live(gateway, applied)).transpose()
+        let gateway = found.map(|gateway| live(gateway, &applied.allocation_id));
+        gateway.transpose()
     }
 
     async fn create(
@@ -105,6 +106,15 @@ impl Resource for NatGateway {
             .of("ec2:DeleteNatGateway")
             .gone_is_fine(&["NatGatewayNotFound"])
     }
+
+    async fn sweep(
+        aws: &Aws,
+        scope: &Scope,
+        _known: &[NatGatewaySpec<Resolved>],
+    ) -> Result<Vec<Live<Self>>> {
+        let none = AllocationId::from("");
+        swept(aws, scope, |gateway| live(gateway, &none)).await
+    }
 }
 
 impl Described for AwsNatGateway {
@@ -137,7 +147,7 @@ impl Described for AwsNatGateway {
     }
 }
 
-fn live(gateway: AwsNatGateway, applied: &NatGatewaySpec<Resolved>) -> Result<Live<NatGateway>> {
+fn live(gateway: AwsNatGateway, applied: &AllocationId) -> Result<Live<NatGateway>> {
     let field = |name| missing(AwsNatGateway::OPERATION, name);
     let addresses = gateway.nat_gateway_addresses();
     let primary = addresses
@@ -165,7 +175,7 @@ fn live(gateway: AwsNatGateway, applied: &NatGatewaySpec<Resolved>) -> Result<Li
         spec: NatGatewaySpec {
             subnet: gateway.subnet_id().ok_or_else(field("SubnetId"))?.into(),
             // A gateway that failed or is on its way may hold no address.
-            allocation_id: allocation_id.map_or_else(|| applied.allocation_id.clone(), Into::into),
+            allocation_id: allocation_id.map_or_else(|| applied.clone(), Into::into),
             tags: tags_of(gateway.tags()),
         },
         condition,
@@ -302,11 +312,32 @@ mod tests {
             .match_requests(|r| r.resources() == ["nat-1"])
             .then_output(|| CreateTagsOutput::builder().build());
         let aws = mocked(&[&rule]);
-        let mut live = live(in_aws("nat-1", NatGatewayState::Available), &want()).unwrap();
+        let mut live = live(
+            in_aws("nat-1", NatGatewayState::Available),
+            &want().allocation_id,
+        )
+        .unwrap();
         live.spec.tags = Tags::default();
         NatGateway::update(&aws, &scope(NODE), &live, &want(), &Changes::default())
             .await
             .unwrap();
         assert_eq!(aws.calls().writes(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_sweep_finds_failed_ones_and_no_tombstones() {
+        let all = mock!(Client::describe_nat_gateways).then_output(|| {
+            let mut failed = in_aws("nat-2", NatGatewayState::Failed);
+            failed.nat_gateway_addresses = None;
+            DescribeNatGatewaysOutput::builder()
+                .nat_gateways(in_aws("nat-1", NatGatewayState::Deleted))
+                .nat_gateways(failed)
+                .nat_gateways(in_aws("nat-3", NatGatewayState::Available))
+                .build()
+        });
+        let swept = NatGateway::sweep(&mocked(&[&all]), &scope(""), &[]).await;
+        let swept = swept.unwrap();
+        let ids: Vec<&str> = swept.iter().map(|live| &*live.outputs.id).collect();
+        assert_eq!(ids, ["nat-2", "nat-3"]);
     }
 }

@@ -4,7 +4,7 @@
 use aws_sdk_ec2::types::{Filter, ResourceType, RouteTable as AwsRouteTable, Tag};
 use serde::{Deserialize, Serialize};
 
-use super::{Described, RouteTableId, VpcId, change_tags, find, tag_on_create, tags_of};
+use super::{Described, RouteTableId, VpcId, change_tags, find, swept, tag_on_create, tags_of};
 use crate::aws::{Answer, Aws, GoneIsNone, missing};
 use crate::resource::{
     Changes, Condition, Identity, Last, Live, Refusal, Resolved, Resource, Result, Scope, Stage,
@@ -94,6 +94,14 @@ impl Resource for RouteTable {
             .await
             .of("ec2:DeleteRouteTable")
             .gone_is_fine(&["InvalidRouteTableID.NotFound"])
+    }
+
+    async fn sweep(
+        aws: &Aws,
+        scope: &Scope,
+        _known: &[RouteTableSpec<Resolved>],
+    ) -> Result<Vec<Live<Self>>> {
+        swept(aws, scope, live).await
     }
 }
 

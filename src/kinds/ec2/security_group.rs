@@ -6,8 +6,9 @@ use aws_sdk_ec2::types::{
 };
 use serde::{Deserialize, Serialize};
 
+use super::interfaces::{self, Held};
 use super::{
-    Described, SecurityGroupId, VpcId, change_tags, find, narrowed, tag_on_create, tags_of,
+    Described, SecurityGroupId, VpcId, change_tags, find, narrowed, swept, tag_on_create, tags_of,
 };
 use crate::aws::{Answer, Aws, GoneIsNone, missing};
 use crate::resource::{
@@ -148,6 +149,31 @@ impl Resource for SecurityGroup {
             .await
             .of("ec2:DeleteSecurityGroup")
             .gone_is_fine(&["InvalidGroup.NotFound"])
+    }
+
+    async fn sweep(
+        aws: &Aws,
+        scope: &Scope,
+        _known: &[SecurityGroupSpec<Resolved>],
+    ) -> Result<Vec<Live<Self>>> {
+        swept(aws, scope, live).await
+    }
+
+    async fn make_way(aws: &Aws, scope: &Scope, live: &Live<Self>) -> Result<Vec<String>> {
+        let id = &*live.outputs.id;
+        let mut users = interfaces::make_way(aws, scope, Held::SecurityGroup(id)).await?;
+        // A rule of another group holds it too.
+        let filter = "ip-permission.group-id";
+        let groups = narrowed::<AwsSecurityGroup>(aws, filter, id).await?;
+        let others = groups.iter().filter(|group| group.group_id() != Some(id));
+        users.extend(others.filter_map(|group| {
+            let name = group.group_name().unwrap_or_default();
+            Some(format!(
+                "a rule of security group {} ({name})",
+                group.group_id()?
+            ))
+        }));
+        Ok(users)
     }
 }
 

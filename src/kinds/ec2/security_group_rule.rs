@@ -8,8 +8,8 @@ use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Described, SecurityGroupId, SecurityGroupRuleId, change_tags, find, narrowed, tag_on_create,
-    tags_of,
+    Described, SecurityGroupId, SecurityGroupRuleId, change_tags, find, narrowed, swept,
+    tag_on_create, tags_of,
 };
 use crate::aws::{Answer, Aws, GoneIsNone, missing};
 use crate::resource::{
@@ -93,7 +93,7 @@ impl Resource for SecurityGroupRule {
     ) -> Result<Option<Live<Self>>> {
         let known = last.map(|last| &*last.outputs.id);
         if let Some(rule) = find::<AwsRule>(aws, scope, known).await? {
-            return live(&rule, want).map(Some);
+            return live(&rule, Some(want.port)).map(Some);
         }
         if known.is_some() || &*want.security_group == UNKNOWN {
             return Ok(None);
@@ -101,7 +101,7 @@ impl Resource for SecurityGroupRule {
         // AWS refuses a second rule of the same content; its tags will show whose it is.
         let group = &want.security_group;
         for rule in narrowed::<AwsRule>(aws, "group-id", group).await?.iter() {
-            let live = live(rule, want)?;
+            let live = live(rule, Some(want.port))?;
             if same_content(&live.spec, want) {
                 return Ok(Some(live));
             }
@@ -186,6 +186,10 @@ impl Resource for SecurityGroupRule {
             "InvalidGroup.NotFound",
         ])
     }
+
+    async fn sweep(aws: &Aws, scope: &Scope, _known: &[Plain]) -> Result<Vec<Live<Self>>> {
+        swept(aws, scope, |rule: AwsRule| live(&rule, None)).await
+    }
 }
 
 impl Described for AwsRule {
@@ -258,7 +262,7 @@ fn not_to_be_made(peer: &str) -> Error {
         .with_advice("declare an IPv4 range or a security group as the other side")
 }
 
-fn live(rule: &AwsRule, want: &Plain) -> Result<Live<SecurityGroupRule>> {
+fn live(rule: &AwsRule, port: Option<u16>) -> Result<Live<SecurityGroupRule>> {
     let field = |name| missing(AwsRule::OPERATION, name);
     let id = rule.security_group_rule_id();
     let direction = match rule.is_egress().ok_or_else(field("IsEgress"))? {
@@ -273,7 +277,7 @@ fn live(rule: &AwsRule, want: &Plain) -> Result<Live<SecurityGroupRule>> {
             security_group: rule.group_id().ok_or_else(field("GroupId"))?.into(),
             direction,
             protocol: rule.ip_protocol().unwrap_or_default().to_owned(),
-            port: port_of(rule, want.port),
+            port: port_of(rule, port),
             peer: peer_of(rule),
             description: rule.description().unwrap_or_default().to_owned(),
             tags: tags_of(rule.tags()),
@@ -284,10 +288,10 @@ fn live(rule: &AwsRule, want: &Plain) -> Result<Live<SecurityGroupRule>> {
 
 /// Reads the port. Of a range, which only somebody else's hand makes, the end that is not wanted
 /// is given, so that it shows up as a difference; 0 stands for all ports.
-fn port_of(rule: &AwsRule, wanted: u16) -> u16 {
+fn port_of(rule: &AwsRule, wanted: Option<u16>) -> u16 {
     let port = |number: Option<i32>| number.and_then(|n| u16::try_from(n).ok()).unwrap_or(0);
     let (from, to) = (port(rule.from_port()), port(rule.to_port()));
-    if from == wanted { to } else { from }
+    if Some(from) == wanted { to } else { from }
 }
 
 fn peer_of(rule: &AwsRule) -> Peer<Resolved> {
@@ -369,7 +373,7 @@ mod tests {
     }
 
     fn changed(rule: &AwsRule) -> Vec<String> {
-        let live = live(rule, &want()).unwrap();
+        let live = live(rule, Some(want().port)).unwrap();
         diff(&json!(want()), &json!(live.spec), None).names()
     }
 
@@ -468,7 +472,7 @@ mod tests {
         let aws = mocked(&[&modify]);
         let mut rule = in_aws();
         rule.description = Some("typo".into());
-        let live = live(&rule, &want()).unwrap();
+        let live = live(&rule, Some(want().port)).unwrap();
         let changes = diff(&json!(want()), &json!(live.spec), None);
         assert_eq!(changes.names(), ["description"]);
         SecurityGroupRule::update(&aws, &scope(NODE), &live, &want(), &changes)
@@ -489,7 +493,7 @@ mod tests {
             RevokeSecurityGroupEgressError::generic(error.build())
         });
         for rule in [revoke, gone] {
-            let live = live(&in_aws(), &want()).unwrap();
+            let live = live(&in_aws(), Some(want().port)).unwrap();
             SecurityGroupRule::delete(&mocked(&[&rule]), &scope(NODE), &live)
                 .await
                 .unwrap();

@@ -3,7 +3,8 @@
 use aws_sdk_ec2::types::{AttributeBooleanValue, Filter, ResourceType, Subnet as AwsSubnet, Tag};
 use serde::{Deserialize, Serialize};
 
-use super::{Described, SubnetId, VpcId, change_tags, find, tag_on_create, tags_of};
+use super::interfaces::{self, Held};
+use super::{Described, SubnetId, VpcId, change_tags, find, swept, tag_on_create, tags_of};
 use crate::aws::{Answer, Aws, GoneIsNone, missing};
 use crate::resource::{
     Changes, Condition, Identity, Last, Live, Refusal, Resolved, Resource, Result, Scope, Stage,
@@ -116,6 +117,18 @@ impl Resource for Subnet {
             .await
             .of("ec2:DeleteSubnet")
             .gone_is_fine(&["InvalidSubnetID.NotFound"])
+    }
+
+    async fn sweep(
+        aws: &Aws,
+        scope: &Scope,
+        _known: &[SubnetSpec<Resolved>],
+    ) -> Result<Vec<Live<Self>>> {
+        swept(aws, scope, live).await
+    }
+
+    async fn make_way(aws: &Aws, scope: &Scope, live: &Live<Self>) -> Result<Vec<String>> {
+        interfaces::make_way(aws, scope, Held::Subnet(&live.outputs.id)).await
     }
 }
 

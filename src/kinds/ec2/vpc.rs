@@ -1,12 +1,14 @@
 //! `ec2/vpc`: the private network everything else is in.
 
 use aws_sdk_ec2::types::{
-    AttributeBooleanValue, Filter, ResourceType, Tag, Vpc as AwsVpc, VpcAttributeName,
+    AttributeBooleanValue, Filter, ResourceType, SecurityGroup as AwsSecurityGroup,
+    Subnet as AwsSubnet, Tag, Vpc as AwsVpc, VpcAttributeName,
 };
 use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
 
-use super::{Described, VpcId, change_tags, find, tag_on_create, tags_of};
+use super::interfaces::{self, Held};
+use super::{Described, VpcId, change_tags, find, narrowed, of_stack, tag_on_create, tags_of};
 use crate::aws::{Answer, Aws, GoneIsNone, missing};
 use crate::resource::{
     Changes, Condition, Identity, Last, Live, Refusal, Resource, Result, Scope, Stage, Tags,
@@ -62,30 +64,7 @@ impl Resource for Vpc {
         let Some(vpc) = find::<AwsVpc>(aws, scope, known).await? else {
             return Ok(None);
         };
-        let field = |name| missing(AwsVpc::OPERATION, name);
-        let id = vpc.vpc_id().ok_or_else(field("VpcId"))?;
-        let (support, hostnames) = tokio::try_join!(
-            flag(aws, id, VpcAttributeName::EnableDnsSupport),
-            flag(aws, id, VpcAttributeName::EnableDnsHostnames),
-        )?;
-        // The two reads may disagree with the first while the VPC is just made or just deleted.
-        let (Some(enable_dns_support), Some(enable_dns_hostnames)) = (support, hostnames) else {
-            return Ok(None);
-        };
-        let cidr = vpc.cidr_block().and_then(|text| text.parse().ok());
-        Ok(Some(Live {
-            outputs: VpcOutputs { id: id.into() },
-            spec: VpcSpec {
-                cidr: cidr.ok_or_else(field("CidrBlock"))?,
-                enable_dns_support,
-                enable_dns_hostnames,
-                tags: tags_of(vpc.tags()),
-            },
-            condition: match vpc.state().map_or("", |state| state.as_str()) {
-                "deleting" => Condition::Deleting,
-                state => Condition::from_status(state, &["available"]),
-            },
-        }))
+        live(aws, &vpc).await
     }
 
     async fn create(aws: &Aws, _scope: &Scope, want: &VpcSpec) -> Result<VpcOutputs> {
@@ -149,6 +128,32 @@ impl Resource for Vpc {
             .of("ec2:DeleteVpc")
             .gone_is_fine(GONE)
     }
+
+    async fn sweep(aws: &Aws, scope: &Scope, _known: &[VpcSpec]) -> Result<Vec<Live<Self>>> {
+        let mut found = Vec::new();
+        for vpc in of_stack::<AwsVpc>(aws, scope).await?.iter() {
+            found.extend(live(aws, vpc).await?);
+        }
+        Ok(found)
+    }
+
+    async fn make_way(aws: &Aws, scope: &Scope, live: &Live<Self>) -> Result<Vec<String>> {
+        let id = &*live.outputs.id;
+        let mut users = interfaces::make_way(aws, scope, Held::Vpc(id)).await?;
+        let subnets = narrowed::<AwsSubnet>(aws, "vpc-id", id).await?;
+        let named = subnets.iter().filter_map(AwsSubnet::subnet_id);
+        users.extend(named.map(|id| format!("subnet {id}")));
+        let groups = narrowed::<AwsSecurityGroup>(aws, "vpc-id", id).await?;
+        // The default one goes with the VPC.
+        let others = groups
+            .iter()
+            .filter(|group| group.group_name() != Some("default"));
+        users.extend(others.filter_map(|group| {
+            let name = group.group_name().unwrap_or_default();
+            Some(format!("security group {} ({name})", group.group_id()?))
+        }));
+        Ok(users)
+    }
 }
 
 impl Described for AwsVpc {
@@ -170,6 +175,34 @@ impl Described for AwsVpc {
         let all: std::result::Result<_, _> = pages.collect().await;
         all.of(Self::OPERATION)
     }
+}
+
+/// Maps a VPC; `None` if it is just being made or deleted.
+async fn live(aws: &Aws, vpc: &AwsVpc) -> Result<Option<Live<Vpc>>> {
+    let field = |name| missing(AwsVpc::OPERATION, name);
+    let id = vpc.vpc_id().ok_or_else(field("VpcId"))?;
+    let (support, hostnames) = tokio::try_join!(
+        flag(aws, id, VpcAttributeName::EnableDnsSupport),
+        flag(aws, id, VpcAttributeName::EnableDnsHostnames),
+    )?;
+    // The two reads may disagree with the first while the VPC is just made or just deleted.
+    let (Some(enable_dns_support), Some(enable_dns_hostnames)) = (support, hostnames) else {
+        return Ok(None);
+    };
+    let cidr = vpc.cidr_block().and_then(|text| text.parse().ok());
+    Ok(Some(Live {
+        outputs: VpcOutputs { id: id.into() },
+        spec: VpcSpec {
+            cidr: cidr.ok_or_else(field("CidrBlock"))?,
+            enable_dns_support,
+            enable_dns_hostnames,
+            tags: tags_of(vpc.tags()),
+        },
+        condition: match vpc.state().map_or("", |state| state.as_str()) {
+            "deleting" => Condition::Deleting,
+            state => Condition::from_status(state, &["available"]),
+        },
+    }))
 }
 
 /// Reads one flag, which DescribeVpcs does not return; `None` if the VPC is not there.

@@ -8,7 +8,7 @@ use aws_sdk_ec2::types::{
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Described, Life, RouteTableId, VpcEndpointId, VpcId, change_tags, find, in_order_of,
+    Described, Life, RouteTableId, VpcEndpointId, VpcId, change_tags, find, in_order_of, swept,
     tag_on_create, tags_of,
 };
 use crate::aws::{Answer, Aws, GoneIsNone, missing};
@@ -74,7 +74,8 @@ impl Resource for VpcEndpoint {
     ) -> Result<Option<Live<Self>>> {
         let known = last.map(|last| &*last.outputs.id);
         let found = find::<AwsVpcEndpoint>(aws, scope, known).await?;
-        found.map(|endpoint| live(endpoint, want)).transpose()
+        let endpoint = found.map(|endpoint| live(endpoint, &want.route_tables));
+        endpoint.transpose()
     }
 
     async fn create(
@@ -145,6 +146,14 @@ impl Resource for VpcEndpoint {
             })
             .gone_is_fine(GONE)
     }
+
+    async fn sweep(
+        aws: &Aws,
+        scope: &Scope,
+        _known: &[VpcEndpointSpec<Resolved>],
+    ) -> Result<Vec<Live<Self>>> {
+        swept(aws, scope, |endpoint| live(endpoint, &[])).await
+    }
 }
 
 impl Described for AwsVpcEndpoint {
@@ -181,7 +190,7 @@ fn state_of(endpoint: &AwsVpcEndpoint) -> String {
     endpoint.state().map_or("", State::as_str).to_lowercase()
 }
 
-fn live(endpoint: AwsVpcEndpoint, want: &VpcEndpointSpec<Resolved>) -> Result<Live<VpcEndpoint>> {
+fn live(endpoint: AwsVpcEndpoint, want: &[RouteTableId]) -> Result<Live<VpcEndpoint>> {
     let field = |name| missing(AwsVpcEndpoint::OPERATION, name);
     let id = endpoint.vpc_endpoint_id();
     let service_name = endpoint.service_name();
@@ -194,7 +203,7 @@ fn live(endpoint: AwsVpcEndpoint, want: &VpcEndpointSpec<Resolved>) -> Result<Li
         spec: VpcEndpointSpec {
             vpc: endpoint.vpc_id().ok_or_else(field("VpcId"))?.into(),
             service_name: service_name.ok_or_else(field("ServiceName"))?.to_owned(),
-            route_tables: in_order_of(&want.route_tables, tables),
+            route_tables: in_order_of(want, tables),
             tags: tags_of(endpoint.tags()),
         },
         condition: match state_of(&endpoint).as_str() {
@@ -333,7 +342,11 @@ mod tests {
             })
             .then_output(|| ModifyVpcEndpointOutput::builder().build());
         let aws = mocked(&[&rule]);
-        let live = live(in_aws("available", &["rtb-1", "rtb-9", "rtb-3"]), &want()).unwrap();
+        let live = live(
+            in_aws("available", &["rtb-1", "rtb-9", "rtb-3"]),
+            &want().route_tables,
+        )
+        .unwrap();
         let changes = diff(&json!(want()), &json!(live.spec), None);
         VpcEndpoint::update(&aws, &scope(NODE), &live, &want(), &changes)
             .await
@@ -354,7 +367,7 @@ mod tests {
                     .unsuccessful(item.build())
                     .build()
             });
-            let live = live(in_aws("available", &[]), &want()).unwrap();
+            let live = live(in_aws("available", &[]), &want().route_tables).unwrap();
             let done = VpcEndpoint::delete(&mocked(&[&rule]), &scope(NODE), &live).await;
             assert_eq!(
                 done.err().map(|e| e.code().map(str::to_owned)),

@@ -1,13 +1,16 @@
 //! `logs/log_group`: where one source of logs writes, and for how long its lines are kept.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
 use aws_sdk_cloudwatchlogs::types::LogGroup as AwsLogGroup;
 use serde::{Deserialize, Serialize};
 
 use super::GONE;
 use crate::aws::{Answer, Aws, GoneIsNone, missing};
 use crate::resource::{
-    Changes, Condition, Identity, Last, Live, Refusal, Resource, Result, Scope, Stage, Tags,
-    outputs,
+    Changes, Condition, Identity, Last, Live, Refusal, Resource, Result, STACK_TAG, Scope, Stage,
+    Tags, outputs,
 };
 
 /// An `AWS::Logs::LogGroup`.
@@ -68,28 +71,7 @@ impl Resource for LogGroup {
                 None => return Ok(None),
             },
         };
-        let arn = group.arn().ok_or_else(missing(OPERATION, "arn"))?;
-        let arn = arn.trim_end_matches(":*");
-        let tags = aws
-            .tags(scope, arn, &want.tags, read_tags(aws, arn))
-            .await?;
-        let retention_days = match group.retention_policy_name() {
-            // A policy of the account overrides the group's own setting and hides it.
-            Some(_) => want.retention_days,
-            None => group.retention_in_days().unwrap_or(0),
-        };
-        Ok(Some(Live {
-            outputs: LogGroupOutputs {
-                name: name.clone(),
-                arn: arn.to_owned(),
-            },
-            spec: LogGroupSpec {
-                name: name.clone(),
-                retention_days,
-                tags,
-            },
-            condition: Condition::Ready,
-        }))
+        live(aws, scope, &group, want).await.map(Some)
     }
 
     async fn create(aws: &Aws, scope: &Scope, want: &LogGroupSpec) -> Result<LogGroupOutputs> {
@@ -135,6 +117,43 @@ impl Resource for LogGroup {
             .of("logs:DeleteLogGroup")
             .gone_is_fine(GONE)
     }
+
+    /// Those under the known names and beside them: of a cluster `order-api-dev`, all that begin
+    /// with `/aws/rds/cluster/order-api-dev/`. Under `/aws/`, where its services write, AWS makes
+    /// them without tags.
+    async fn sweep(aws: &Aws, scope: &Scope, known: &[LogGroupSpec]) -> Result<Vec<Live<Self>>> {
+        let prefixes: BTreeSet<&str> = known
+            .iter()
+            .map(|spec| shared_prefix(&spec.name, &scope.stack))
+            .collect();
+        let mut found = Vec::new();
+        for prefix in prefixes {
+            for group in beginning_with(aws, prefix).await?.iter() {
+                let name = group.log_group_name().unwrap_or_default();
+                let rest = name.strip_prefix(prefix).unwrap_or_default();
+                let declared = known.iter().find(|spec| spec.name == name);
+                // `…-dev-2` begins alike and is another stack's.
+                if declared.is_none() && !rest.is_empty() && !rest.starts_with('/') {
+                    continue;
+                }
+                let unknown = LogGroupSpec {
+                    name: name.to_owned(),
+                    retention_days: 0,
+                    tags: Tags::default(),
+                };
+                let group = live(aws, scope, group, declared.unwrap_or(&unknown)).await;
+                let Some(group) = group.gone_is_none(GONE)? else {
+                    continue;
+                };
+                let tags = &group.spec.tags.0;
+                let by_aws = tags.is_empty() && name.starts_with("/aws/");
+                if by_aws || tags.get(STACK_TAG) == Some(&scope.stack) {
+                    found.push(group);
+                }
+            }
+        }
+        Ok(found)
+    }
 }
 
 /// How many names DescribeLogGroups takes.
@@ -157,11 +176,46 @@ async fn among_recorded(aws: &Aws, name: &str) -> Result<Option<AwsLogGroup>> {
 
 /// Finds the group among those whose names begin alike.
 async fn search(aws: &Aws, stack: &str, name: &str) -> Result<Option<AwsLogGroup>> {
-    let prefix = shared_prefix(name, stack);
-    let key = format!("{OPERATION} {prefix}");
-    let groups = aws.read_once(&key, describe(aws, prefix)).await?;
+    let groups = beginning_with(aws, shared_prefix(name, stack)).await?;
     let group = groups.iter().find(|group| is_called(group, name));
     Ok(group.cloned())
+}
+
+async fn beginning_with(aws: &Aws, prefix: &str) -> Result<Arc<Vec<AwsLogGroup>>> {
+    let key = format!("{OPERATION} {prefix}");
+    aws.read_once(&key, describe(aws, prefix)).await
+}
+
+async fn live(
+    aws: &Aws,
+    scope: &Scope,
+    group: &AwsLogGroup,
+    want: &LogGroupSpec,
+) -> Result<Live<LogGroup>> {
+    let name = group.log_group_name();
+    let name = name.ok_or_else(missing(OPERATION, "logGroupName"))?;
+    let arn = group.arn().ok_or_else(missing(OPERATION, "arn"))?;
+    let arn = arn.trim_end_matches(":*");
+    let tags = aws
+        .tags(scope, arn, &want.tags, read_tags(aws, arn))
+        .await?;
+    let retention_days = match group.retention_policy_name() {
+        // A policy of the account overrides the group's own setting and hides it.
+        Some(_) => want.retention_days,
+        None => group.retention_in_days().unwrap_or(0),
+    };
+    Ok(Live {
+        outputs: LogGroupOutputs {
+            name: name.to_owned(),
+            arn: arn.to_owned(),
+        },
+        spec: LogGroupSpec {
+            name: name.to_owned(),
+            retention_days,
+            tags,
+        },
+        condition: Condition::Ready,
+    })
 }
 
 fn is_called(group: &AwsLogGroup, name: &str) -> bool {
@@ -418,5 +472,31 @@ mod tests {
         }
         assert_eq!((put.num_calls(), remove.num_calls()), (1, 1));
         assert_eq!(aws.calls().writes(), 2);
+    }
+
+    #[tokio::test]
+    async fn a_sweep_finds_what_aws_made_under_our_names_and_nothing_of_a_stack_called_alike() {
+        let names = [
+            "/aws/rds/cluster/order-api-dev/audit",
+            "/aws/rds/cluster/order-api-dev/general",
+            "/aws/rds/cluster/order-api-dev-2/audit",
+            "/aws/rds/cluster/order-api-dev2",
+        ];
+        let groups = described(names.map(|name| group(name).build()).into());
+        let untagged = mock!(Client::list_tags_for_resource)
+            .then_output(|| ListTagsForResourceOutput::builder().build());
+        let known = |name: &str| LogGroupSpec {
+            name: name.into(),
+            ..want(7)
+        };
+        let aws = mocked(&[&groups, &untagged]);
+        let swept = LogGroup::sweep(&aws, &scope(""), &[known(names[0])]).await;
+        let swept: Vec<String> = swept.unwrap().into_iter().map(|it| it.spec.name).collect();
+        assert_eq!(swept, &names[..2]);
+        // Elsewhere somebody made it.
+        let groups = described(vec![group("/ecs/order-api-dev").build()]);
+        let aws = mocked(&[&groups, &untagged]);
+        let swept = LogGroup::sweep(&aws, &scope(""), &[want(7)]).await;
+        assert!(swept.unwrap().is_empty());
     }
 }

@@ -1,5 +1,8 @@
 //! `rds/db_instance`: one machine of an Aurora cluster, the writer or a reader.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
 use aws_sdk_rds::types::{DbInstance as AwsInstance, Filter};
 use serde::{Deserialize, Serialize};
 
@@ -8,8 +11,8 @@ use super::{
 };
 use crate::aws::{Answer, Aws, GoneIsNone, missing};
 use crate::resource::{
-    Changes, Class, Error, Identity, Last, Live, Refusal, Resolved, Resource, Result, Scope, Stage,
-    Tags, Times, UNKNOWN, outputs,
+    Changes, Class, Error, Identity, Last, Live, Refusal, Resolved, Resource, Result, STACK_TAG,
+    Scope, Stage, Tags, Times, UNKNOWN, outputs,
 };
 
 /// An `AWS::RDS::DBInstance` of an Aurora cluster.
@@ -91,11 +94,8 @@ impl Resource for DbInstance {
         let cluster = last.map_or(&want.cluster, |last| &last.spec.cluster);
         let mut found = None;
         if cluster != UNKNOWN {
-            let key = format!("rds:DescribeDBInstances db-cluster-id={cluster}");
-            let siblings = aws
-                .read_once(&key, describe(aws, "db-cluster-id", cluster))
-                .await?;
-            found = siblings
+            found = of_cluster(aws, cluster)
+                .await?
                 .iter()
                 .find(|sibling| is_named(sibling, identifier))
                 .cloned();
@@ -182,6 +182,26 @@ impl Resource for DbInstance {
             answer => answer,
         }
     }
+
+    /// All instances of the known clusters: without its cluster there is none.
+    async fn sweep(
+        aws: &Aws,
+        scope: &Scope,
+        known: &[DbInstanceSpec<Resolved>],
+    ) -> Result<Vec<Live<Self>>> {
+        let mut found = Vec::new();
+        let clusters: BTreeSet<&str> = known.iter().map(|spec| &*spec.cluster).collect();
+        for cluster in clusters.into_iter().filter(|cluster| *cluster != UNKNOWN) {
+            for instance in of_cluster(aws, cluster).await?.iter() {
+                let is_ours = tags_of(instance.tag_list()).0.get(STACK_TAG) == Some(&scope.stack);
+                let one = known.iter().find(|spec| spec.cluster == cluster);
+                if let (true, Some(spec)) = (is_ours, one) {
+                    found.push(live(instance, spec)?);
+                }
+            }
+        }
+        Ok(found)
+    }
 }
 
 fn under_way(error: &Error) -> bool {
@@ -230,6 +250,12 @@ fn is_named(instance: &AwsInstance, identifier: &str) -> bool {
     instance
         .db_instance_identifier()
         .is_some_and(|name| name.eq_ignore_ascii_case(identifier))
+}
+
+async fn of_cluster(aws: &Aws, cluster: &str) -> Result<Arc<Vec<AwsInstance>>> {
+    let key = format!("rds:DescribeDBInstances db-cluster-id={cluster}");
+    aws.read_once(&key, describe(aws, "db-cluster-id", cluster))
+        .await
 }
 
 async fn describe(aws: &Aws, filter: &str, value: &str) -> Result<Vec<AwsInstance>> {

@@ -2,6 +2,7 @@
 //! No part of this program but the create request ever holds the value (law 7).
 
 use aws_sdk_secretsmanager::operation::describe_secret::DescribeSecretOutput;
+use aws_sdk_secretsmanager::types::{Filter, FilterNameStringType, SecretListEntry};
 use serde::{Deserialize, Serialize};
 
 use super::{Credentials, SecretArn, add_tags, change_tags, read_credentials, sdk_tags, tags_of};
@@ -157,6 +158,53 @@ impl Resource for Secret {
             .of("secretsmanager:DeleteSecret")
             .gone_is_fine(GONE)
     }
+
+    async fn sweep(
+        aws: &Aws,
+        scope: &Scope,
+        known: &[SecretSpec<Resolved>],
+    ) -> Result<Vec<Live<Self>>> {
+        let field = |name| missing("secretsmanager:ListSecrets", name);
+        let username = known.first().map(|spec| spec.username.clone());
+        let live = |secret: SecretListEntry| {
+            Ok(Live {
+                outputs: SecretOutputs {
+                    arn: secret.arn().ok_or_else(field("ARN"))?.into(),
+                },
+                spec: SecretSpec {
+                    name: secret.name().ok_or_else(field("Name"))?.to_owned(),
+                    description: secret.description().unwrap_or_default().to_owned(),
+                    username: username.clone().unwrap_or_default(),
+                    tags: tags_of(secret.tags()),
+                },
+                condition: Condition::Ready,
+            })
+        };
+        let secrets = list(aws, &scope.stack).await?;
+        secrets.into_iter().map(live).collect()
+    }
+}
+
+/// Lists the secrets that carry the stack's tag and are not inside their recovery window. The filter
+/// takes the beginnings of tags, and any key with any value, so that it only narrows the list.
+async fn list(aws: &Aws, stack: &str) -> Result<Vec<SecretListEntry>> {
+    let filter = |name, value: &str| Filter::builder().key(name).values(value).build();
+    let mut pages = aws
+        .secrets
+        .list_secrets()
+        .filters(filter(FilterNameStringType::TagKey, STACK_TAG))
+        .filters(filter(FilterNameStringType::TagValue, stack))
+        .into_paginator()
+        .send();
+    let mut found = Vec::new();
+    while let Some(page) = pages.next().await {
+        let page = page.of("secretsmanager:ListSecrets")?;
+        found.extend(page.secret_list.unwrap_or_default());
+    }
+    found.retain(|secret| {
+        tags_of(secret.tags()).0.get(STACK_TAG).map(String::as_str) == Some(stack)
+    });
+    Ok(found)
 }
 
 /// What AWS says of a name whose former secret is not gone yet.

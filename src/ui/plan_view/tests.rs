@@ -17,6 +17,7 @@ const PROFILE: Profile = Profile {
     replace_when_failed: false,
     times: Times::QUICK,
     refusals: &[],
+    pace: 1.0,
 };
 
 fn node(action: Action, kind: &str, address: &str) -> PlannedNode {

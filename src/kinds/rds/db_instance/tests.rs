@@ -237,3 +237,28 @@ async fn a_delete_already_under_way_or_done_is_fine_and_another_state_is_not() {
         assert_eq!(answer.is_ok(), fine, "{message}");
     }
 }
+
+#[tokio::test]
+async fn a_sweep_finds_all_instances_of_our_clusters_that_are_tagged_as_ours() {
+    let tagged = |identifier, stack| {
+        let tags = Tags::from_pairs([(STACK_TAG, stack), (NODE_TAG, "db-reader-6")]);
+        let mut instance = in_aws(identifier, "order-api-dev");
+        instance.tag_list = sdk_tags(tags.iter());
+        instance
+    };
+    let found = vec![
+        in_aws("order-api-dev-1", "order-api-dev"),
+        tagged("order-api-dev-7", "dev"),
+        tagged("order-api-dev-8", "dev-2"),
+    ];
+    let siblings = filtered("db-cluster-id", "order-api-dev", found);
+    let mut early = want();
+    early.cluster = UNKNOWN.into();
+    let aws = mocked(&[&siblings]);
+    let swept = DbInstance::sweep(&aws, &scope(""), &[want(), early, want()]).await;
+    let swept = swept.unwrap();
+    let names: Vec<_> = swept.iter().map(|live| &*live.outputs.identifier).collect();
+    assert_eq!(names, ["order-api-dev-7"]);
+    assert_eq!(swept[0].spec.cluster, "order-api-dev");
+    assert_eq!(aws.calls().reads(), 1, "one read for all of a cluster");
+}

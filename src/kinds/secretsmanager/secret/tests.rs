@@ -5,6 +5,7 @@ use aws_sdk_secretsmanager::operation::delete_secret::DeleteSecretOutput;
 use aws_sdk_secretsmanager::operation::describe_secret::DescribeSecretError;
 use aws_sdk_secretsmanager::operation::get_random_password::GetRandomPasswordOutput;
 use aws_sdk_secretsmanager::operation::get_secret_value::GetSecretValueOutput;
+use aws_sdk_secretsmanager::operation::list_secrets::ListSecretsOutput;
 use aws_sdk_secretsmanager::operation::put_secret_value::PutSecretValueOutput;
 use aws_sdk_secretsmanager::operation::restore_secret::{RestoreSecretError, RestoreSecretOutput};
 use aws_sdk_secretsmanager::operation::tag_resource::TagResourceOutput;
@@ -282,4 +283,42 @@ async fn a_refusal_that_quotes_the_value_is_shown_without_it() {
     let error = refused.unwrap_err();
     assert!(!format!("{error} {error:?}").contains("hunter2"), "{error}");
     assert!(error.is(&["InvalidParameterException"]));
+}
+
+#[tokio::test]
+async fn a_sweep_takes_only_the_exact_tag_of_the_stack() {
+    let entry = |name: &str, stack: &str| {
+        let tags = Tags::from_pairs([(STACK_TAG, stack), (NODE_TAG, "db-secret")]);
+        SecretListEntry::builder()
+            .arn(format!("arn:{name}"))
+            .name(name)
+            .set_tags(Some(sdk_tags(tags.iter())))
+            .build()
+    };
+    let pages = mock!(Client::list_secrets)
+        .match_requests(|r| {
+            let filters = r.filters();
+            filters.len() == 2
+                && filters[0].values() == [STACK_TAG]
+                && filters[1].values() == ["dev"]
+                && r.include_planned_deletion().is_none()
+        })
+        .sequence()
+        .output(move || {
+            ListSecretsOutput::builder()
+                .secret_list(entry("order-api-db-password-dev-2", "dev-2"))
+                .next_token("more")
+                .build()
+        })
+        .output(move || {
+            ListSecretsOutput::builder()
+                .secret_list(entry(NAME, "dev"))
+                .build()
+        })
+        .build();
+    let swept = Secret::sweep(&mocked(&[&pages]), &scope(""), &[]).await;
+    let swept = swept.unwrap();
+    assert_eq!(swept.len(), 1);
+    assert_eq!(swept[0].spec.name, NAME);
+    assert_eq!(&*swept[0].outputs.arn, format!("arn:{NAME}"));
 }

@@ -18,7 +18,7 @@ from werkzeug.serving import BaseWSGIServer, make_server
 from . import MOTO_VERSION, NAME, behaviour, consistency, patches
 from .cbor import CborProtocol
 from .clock import CLOCK
-from .control import Control, ControlEndpoint, InterceptedCalls
+from .control import Control, ControlEndpoint, Copies, InterceptedCalls, leave_no_dead
 from .errors import AwsErrors
 from .quotas import QUOTAS
 from .settings import Settings
@@ -41,7 +41,6 @@ class Health:
         self.answer = {
             "name": NAME,
             "layer": layer,
-            "pid": os.getpid(),
             "moto": moto.__version__,
             "started": int(time.time()),
             "settings": settings.as_json(),
@@ -50,7 +49,7 @@ class Health:
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         if environ.get("PATH_INFO") != HEALTH_PATH:
             return self.application(environ, start_response)
-        body = json.dumps(self.answer).encode()
+        body = json.dumps({**self.answer, "pid": os.getpid()}).encode()
         start_response("200 OK", [("Content-Type", "application/json"), ("Content-Length", str(len(body)))])
         return [body]
 
@@ -107,9 +106,17 @@ def build_application(settings: Settings, layer: str = "") -> Application:
     if control:
         application = InterceptedCalls(application, control)
     application = CborProtocol(application)
-    if control:
-        application = ControlEndpoint(application, control)
-    return Health(application, layer, settings)
+    if not control:
+        return Health(application, layer, settings)
+    copies = Copies(control, lambda: _listen("127.0.0.1", 0, whole))
+    whole = Health(ControlEndpoint(application, control, copies), layer, settings)
+    return whole
+
+
+def _listen(host: str, port: int, application: Application) -> BaseWSGIServer:
+    server = make_server(host, port, application, threaded=True, request_handler=_RequestHandler)
+    os.environ["MOTO_PORT"] = str(server.server_port)
+    return server
 
 
 class _RequestHandler(MotoRequestHandler):
@@ -156,9 +163,10 @@ def serve(host: str, port: int, port_file: str | None, layer: str, verbose: bool
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     signal.signal(signal.SIGINT, lambda *_: sys.exit(0))
+    if settings.control:
+        leave_no_dead()
     _RequestHandler.verbose = verbose
     # The listening socket exists from here on, so a connection made after the announcement is accepted.
-    server = make_server(host, port, build_application(settings, layer), threaded=True, request_handler=_RequestHandler)
-    os.environ["MOTO_PORT"] = str(server.server_port)
+    server = _listen(host, port, build_application(settings, layer))
     _announce(server, port_file)
     server.serve_forever()

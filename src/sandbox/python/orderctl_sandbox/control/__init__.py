@@ -16,12 +16,15 @@ with 400, 404 or 405 and ``{"error": "…"}``, which says what is allowed.
 ``DELETE faults?id=N``    removes one, or all without ``id``; calls that it holds go on
 ``GET held?wait=S``       the calls held now; with ``wait`` it answers as soon as there is one (``count=N``: as soon as
                           there are N), at the latest after S real seconds
-``POST release``          lets held calls go on: all, or ``{"id": 3}`` those of one fault; ``{"drop": true}`` closes
-                          their connections instead (held before: they are never applied); answered once they are
-                          in the log, as is the removal of a fault that holds calls
+``POST release``          lets held calls go on: all, or ``{"id": 3}`` those of one fault, of which ``{"count": 1}`` only the
+                          longest held; ``{"drop": true}`` closes their connections instead (held before: they are
+                          never applied); answered once they are in the log, as is the removal of a fault that holds
+                          calls
 ``GET latency``           what is added to every call
 ``POST latency``          ``{"milliseconds": 50, "jitter": 10, "seed": 1}`` adds 40 to 60 real milliseconds before each
                           call; calls overlap in them; 0 switches off
+``POST copies``           copies the process with everything in the account: the same a second time, with an ``endpoint``
+                          and a ``pid`` of its own, no faults, no latency and an empty log; it ends with its original
 ``GET quotas``            the limits of the account
 ``POST quotas``           ``{"elastic-ips": 3}`` changes those named
 ``GET consistency``       ``lag``, for how many sandbox seconds reads miss what is new
@@ -77,8 +80,9 @@ A crash test stops a client at exactly one point of the k-th writing call: ``POS
 or without ``drop``.
 """
 
+from .copies import Copies, leave_no_dead
 from .endpoint import ControlEndpoint
 from .intercept import InterceptedCalls
 from .state import Control
 
-__all__ = ["Control", "ControlEndpoint", "InterceptedCalls"]
+__all__ = ["Control", "ControlEndpoint", "Copies", "InterceptedCalls", "leave_no_dead"]

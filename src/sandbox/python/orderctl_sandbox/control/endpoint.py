@@ -11,6 +11,7 @@ from .. import consistency
 from ..clock import CLOCK
 from ..quotas import QUOTAS
 from .checks import BadRequest, MethodNotAllowed, NotFound, Refused, check_names, number, truth, whole_number
+from .copies import Copies
 from .state import Control
 
 PATH = "/orderctl/sandbox/control"
@@ -26,7 +27,7 @@ Handler = Callable[[dict[str, Any], dict[str, Any]], dict[str, Any]]
 class ControlEndpoint:
     """Answers the control paths and passes everything else on."""
 
-    def __init__(self, application: Callable[..., Iterable[bytes]], control: Control) -> None:
+    def __init__(self, application: Callable[..., Iterable[bytes]], control: Control, copies: Copies) -> None:
         self.application = application
         self.control = control
         self.resources: dict[str, dict[str, Handler]] = {
@@ -44,6 +45,7 @@ class ControlEndpoint:
                 "GET": lambda _request, _query: control.latency.as_json(),
                 "POST": lambda request, _query: control.latency.configure(request),
             },
+            "copies": {"POST": copies.make},
             "quotas": {"GET": lambda _request, _query: dict(QUOTAS), "POST": self._set_quotas},
             "consistency": {"GET": lambda _request, _query: {"lag": control.lag}, "POST": self._set_lag},
         }

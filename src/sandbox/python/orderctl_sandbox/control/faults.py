@@ -197,14 +197,15 @@ class Faults:
 
     def release(self, request: dict[str, Any]) -> dict[str, Any]:
         """Lets held calls go on, or drops them, and waits until they are done; answers which."""
-        check_names(request, ("id", "drop"))
+        check_names(request, ("id", "drop", "count"))
         identifier = whole_number(request, "id", None, 1)
         goes_on = not truth(request, "drop", False)
+        count = whole_number(request, "count", None, 1)
         with self._changed:
-            return {"released": self._let_go(identifier, goes_on)}
+            return {"released": self._let_go(identifier, goes_on, count)}
 
-    def _let_go(self, identifier: int | None, goes_on: bool) -> list[dict[str, Any]]:
-        released = [held for held in self._held if identifier in (None, held.fault.id)]
+    def _let_go(self, identifier: int | None, goes_on: bool, count: int | None = None) -> list[dict[str, Any]]:
+        released = [held for held in self._held if identifier in (None, held.fault.id)][:count]
         for held in released:
             held.goes_on = goes_on
             self._held.remove(held)

@@ -18,3 +18,9 @@ class Control:
         self.calls = CallLog()
         self.faults = Faults()
         self.latency = Latency()
+
+    def start_afresh(self) -> None:
+        """Forgets the log, the faults and the latency, for a copy of the process, in which nobody else is at work."""
+        self.calls = CallLog()
+        self.faults = Faults()
+        self.latency = Latency()
