@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
@@ -39,9 +40,12 @@ pub struct Globals {
     /// Configuration file [default: orderctl.toml, if it is there]
     #[arg(long, global = true, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// Directory that holds the state files [default: state]
-    #[arg(long, global = true, value_name = "DIR")]
+    /// Where the states are kept: a directory, or s3://BUCKET/PREFIX [default: state]
+    #[arg(long, global = true, value_name = "PLACE")]
     pub state: Option<String>,
+    /// How long to wait for the stack's lock, as 30s or 10m
+    #[arg(long, global = true, value_name = "DURATION", default_value = "0s", value_parser = duration)]
+    pub lock_timeout: Duration,
     /// Work on a local AWS that orderctl installs and starts itself
     #[arg(long, global = true, env = "ORDERCTL_SANDBOX", value_parser = clap::builder::FalseyValueParser::new())]
     pub sandbox: bool,
@@ -138,6 +142,15 @@ async fn run(
         Command::Init(args) => commands::init::run(&args, globals, printer),
         Command::Sandbox(command) => commands::sandbox::run(command, globals, printer).await,
     }
+}
+
+/// Reads a duration such as `30s`, `10m` or `1h 30m`.
+fn duration(text: &str) -> Result<Duration, String> {
+    let read: Result<jiff::SignedDuration, _> = text.parse();
+    let read = read
+        .ok()
+        .and_then(|duration| Duration::try_from(duration).ok());
+    read.ok_or_else(|| "write it as 30s, 10m or 1h 30m".to_owned())
 }
 
 /// Only our own events are logged: those of the SDK would show requests, and with them secrets.

@@ -73,28 +73,7 @@ impl Aws {
     /// Loads credentials and region the way every AWS tool does, and builds the clients. Makes no
     /// call to AWS.
     pub async fn connect(connection: &Connection) -> Self {
-        let mut loader = aws_config::defaults(BehaviorVersion::latest())
-            .region(Region::new(connection.region.clone()))
-            // Standard mode with patience for throttled reads; adaptive mode would slow every
-            // call after one throttle (field guide, section 11). Writes get a single attempt,
-            // see `observer`.
-            .retry_config(RetryConfig::standard().with_max_attempts(8))
-            .timeout_config(
-                TimeoutConfig::builder()
-                    .connect_timeout(Duration::from_secs(10))
-                    .operation_attempt_timeout(Duration::from_secs(60))
-                    .build(),
-            );
-        if let Some(profile) = &connection.profile {
-            loader = loader.profile_name(profile);
-        }
-        if let Some(url) = &connection.endpoint_url {
-            loader = loader.endpoint_url(url);
-        }
-        if connection.dummy_credentials {
-            loader = loader.credentials_provider(dummy_credentials());
-        }
-        Self::build(&loader.load().await, None)
+        Self::build(&configuration(connection).await, None)
     }
 
     /// Builds the clients; `extra` sees every request before ours does.
@@ -158,6 +137,32 @@ impl Aws {
     pub fn calls(&self) -> &CallCount {
         &self.calls
     }
+}
+
+/// Loads credentials and region the way every AWS tool does.
+pub(super) async fn configuration(connection: &Connection) -> SdkConfig {
+    let mut loader = aws_config::defaults(BehaviorVersion::latest())
+        .region(Region::new(connection.region.clone()))
+        // Standard mode with patience for throttled reads; adaptive mode would slow every
+        // call after one throttle (field guide, section 11). Writes get a single attempt,
+        // see `observer`.
+        .retry_config(RetryConfig::standard().with_max_attempts(8))
+        .timeout_config(
+            TimeoutConfig::builder()
+                .connect_timeout(Duration::from_secs(10))
+                .operation_attempt_timeout(Duration::from_secs(60))
+                .build(),
+        );
+    if let Some(profile) = &connection.profile {
+        loader = loader.profile_name(profile);
+    }
+    if let Some(url) = &connection.endpoint_url {
+        loader = loader.endpoint_url(url);
+    }
+    if connection.dummy_credentials {
+        loader = loader.credentials_provider(dummy_credentials());
+    }
+    loader.load().await
 }
 
 pub(super) fn dummy_credentials() -> SharedCredentialsProvider {

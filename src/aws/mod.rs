@@ -3,6 +3,7 @@
 mod account;
 mod clients;
 mod error;
+mod objects;
 mod observer;
 mod reads;
 #[cfg(test)]
@@ -10,4 +11,5 @@ pub(crate) mod testing;
 
 pub use clients::{Aws, Connection};
 pub use error::{Answer, GoneIsNone, incomplete, missing};
+pub use objects::Bucket;
 pub use observer::CallCount;

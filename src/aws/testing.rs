@@ -18,19 +18,28 @@ pub(crate) fn mocked(rules: &[&Rule]) -> Aws {
 
 /// Clients that answer by `rules` in the given mode.
 pub(crate) fn mocked_in(mode: RuleMode, rules: &[&Rule]) -> Aws {
-    let interceptor = rules.iter().fold(
-        MockResponseInterceptor::new().rule_mode(mode),
-        |all, rule| all.with_rule(rule),
-    );
-    let config = SdkConfig::builder()
+    Aws::build(&offline(), Some(answering(mode, rules)))
+}
+
+/// Answers by `rules` in the given mode.
+pub(super) fn answering(mode: RuleMode, rules: &[&Rule]) -> SharedInterceptor {
+    let interceptor = MockResponseInterceptor::new().rule_mode(mode);
+    let interceptor = rules
+        .iter()
+        .fold(interceptor, |all, rule| all.with_rule(rule));
+    SharedInterceptor::new(interceptor)
+}
+
+/// A configuration whose clients reach nobody.
+pub(super) fn offline() -> SdkConfig {
+    SdkConfig::builder()
         .behavior_version(BehaviorVersion::latest())
         .region(Region::new("us-east-1"))
         .credentials_provider(dummy_credentials())
         .retry_config(RetryConfig::standard())
         .sleep_impl(SharedAsyncSleep::new(TokioSleep::new()))
         .http_client(create_mock_http_client())
-        .build();
-    Aws::build(&config, Some(SharedInterceptor::new(interceptor)))
+        .build()
 }
 
 /// The scope of node `node` of the stack `dev`.

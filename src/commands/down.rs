@@ -1,17 +1,16 @@
 //! `orderctl down`: deletes the stack and proves that nothing is left.
 
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use clap::Args;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
+use super::CommandError;
+use super::hold::Hold;
 use super::session::{DONE, Local, Session};
-use super::{CommandError, interrupt};
 use crate::cli::Globals;
 use crate::engine::{self, ApplyOptions, TeardownOptions, Whole};
-use crate::state::Journal;
 use crate::ui::{Printer, plan_view, progress};
 
 /// Deletes the stack and proves that nothing is left.
@@ -38,13 +37,26 @@ pub async fn run(
     printer: &Printer,
 ) -> Result<ExitCode, CommandError> {
     let local = Local::open(globals, printer).await?;
-    let _lock = local.store.lock(local.suffix.as_str(), "down").await?;
-    let session = Session::open_to_delete(local, globals, printer).await?;
+    let hold = Hold::take(&local, "down", globals, printer).await?;
+    let ended = down(args, local, &hold, globals, printer).await;
+    hold.release(ended).await
+}
+
+async fn down(
+    args: DownArgs,
+    local: Local,
+    hold: &Hold,
+    globals: &Globals,
+    printer: &Printer,
+) -> Result<ExitCode, CommandError> {
+    let session = Session::open_to_delete(local, globals, printer);
+    let session = hold.unless_stopped(session).await?;
     check_protection(&session)?;
     let declaration = session.declaration()?;
     let (events, follower) = progress::follow(printer, Some(declaration.nodes.len()));
     let context = session.context(true, events);
-    let whole = engine::find_all(&context, &declaration, &session.state).await;
+    let whole = engine::find_all(&context, &declaration, &session.state);
+    let whole = hold.unless_stopped(whole).await;
     drop(context);
     follower.finish().await;
     let whole = whole?;
@@ -72,14 +84,17 @@ pub async fn run(
             .warn("the database is deleted without a final snapshot (--final-snapshot keeps one)");
     }
     let question = format!("Delete all of stack `{}`?", session.local.suffix);
-    if !args.yes && !super::confirm(printer, &question).await? {
-        return Err(CommandError::failed("not confirmed; nothing was deleted"));
+    if !args.yes {
+        let answer = super::confirm(printer, &question);
+        if !hold.unless_stopped(answer).await? {
+            return Err(CommandError::failed("not confirmed; nothing was deleted"));
+        }
     }
     let begun = Instant::now();
     let mut state = session.state.clone();
     state.account = Some(session.account.clone());
-    let stop = interrupt::changing();
-    let journal = Arc::new(Journal::new(Arc::clone(&session.local.store), state));
+    let stop = hold.changing();
+    let journal = hold.journal(&session.local.store, state);
     let (events, follower) = progress::follow(printer, Some(whole.nodes.len()));
     let context = session.context(false, events);
     let options = TeardownOptions {
@@ -95,10 +110,18 @@ pub async fn run(
     let report = engine::teardown(&context, &declaration, &whole, &journal, options).await;
     drop(context);
     follower.finish().await;
-    let report = report?;
+    let mut report = report?;
+    hold.correct(&mut report);
+    let is_done = report.is_complete() && journal.read(|state| state.records.is_empty());
+    // A stack that is gone has no state to say so.
+    let ended = match is_done {
+        true => Ok(()),
+        false => journal.end(super::outcome(&report)).await,
+    };
     let recorded = journal.read(|state| state.records.len());
     super::show_report(&report, recorded, begun.elapsed(), printer);
     super::not_done(&report)?;
+    ended?;
     if recorded > 0 {
         return Err(CommandError::Reported(1));
     }

@@ -107,39 +107,50 @@ impl From<Error> for CommandError {
 
 impl From<StateError> for CommandError {
     fn from(error: StateError) -> Self {
-        match &error {
-            StateError::Locked { .. } => Self::Message {
-                exit: 3,
-                message: error.to_string(),
-                hints: vec![
-                    "wait until it is done; the lock goes when that process ends".to_owned(),
-                ],
-            },
-            StateError::Unreadable { previous, .. } => {
+        let (exit, hints) = match &error {
+            StateError::Locked { .. } => (3, vec![WAIT.to_owned(), GONE.to_owned()]),
+            StateError::Lost { .. } => (3, vec![LOST.to_owned()]),
+            StateError::Changed { .. } => (1, vec![CHANGED.to_owned()]),
+            StateError::Remote { error, .. } => {
+                (1, error.advice().map(str::to_owned).into_iter().collect())
+            }
+            StateError::Unreadable {
+                place, previous, ..
+            } => {
                 let mut hints = Vec::new();
                 if let Some(previous) = previous {
                     hints.push(format!(
                         "`orderctl state push {previous} --force` puts the document before it back"
                     ));
+                } else if place.starts_with("s3://") {
+                    hints.push(VERSIONS.to_owned());
                 }
-                hints.push(
-                    "`orderctl state rebuild` writes a new one: AWS knows every resource by its name and tags"
-                        .to_owned(),
-                );
-                Self::Message {
-                    exit: 1,
-                    message: error.to_string(),
-                    hints,
-                }
+                hints.push(REBUILD.to_owned());
+                (1, hints)
             }
             StateError::Misplaced { found, .. } => {
                 let hint = format!("give --suffix {found}, or another --state");
-                Self::failed(error.to_string()).hint(hint)
+                (1, vec![hint])
             }
-            _ => Self::failed(error.to_string()),
+            _ => (1, Vec::new()),
+        };
+        let message = error.to_string();
+        Self::Message {
+            exit,
+            message,
+            hints,
         }
     }
 }
+
+const VERSIONS: &str =
+    "the bucket's versioning keeps earlier documents: `aws s3api list-object-versions`";
+const REBUILD: &str =
+    "`orderctl state rebuild` writes a new one: AWS knows every resource by its name and tags";
+const WAIT: &str = "wait until it is done; --lock-timeout 10m waits for it that long";
+const GONE: &str = "if that run is gone: a lock in a directory goes with its process, a lease in S3 ends by itself when nobody renews it";
+const LOST: &str = "nothing else was sent, and the state is the other run's now; what this one had announced stands in it. Once the                     stack is free, run the same command again";
+const CHANGED: &str = "find out who writes there without the lock, then run the same command again";
 
 impl From<GraphError> for CommandError {
     fn from(error: GraphError) -> Self {

@@ -1,8 +1,9 @@
 //! SIGINT (Ctrl-C), SIGTERM and SIGHUP (law 10). The first ends a command cleanly well within the
 //! 7.5 seconds that CI systems give, whatever hangs; the second leaves at once.
 //!
-//! A command that has not begun to change anything is simply dropped: [`race`]. One that has calls
-//! [`changing`] first, and ends by itself. A thread of its own listens, so that nothing the command
+//! A command that has not begun to change anything is simply dropped: [`race`]. One that has
+//! something to give back calls [`holding`] first, and one that changes things [`changing`]; they end
+//! by themselves. A thread of its own listens, so that nothing the command
 //! does, not even a disk that hangs, stands in the way of leaving.
 
 use std::process::ExitCode;
@@ -30,6 +31,7 @@ const LAST_WORDS: Duration = Duration::from_millis(300);
 #[derive(Clone, Debug)]
 pub(crate) struct Interrupt {
     stop: Stop,
+    ends_by_itself: Arc<AtomicBool>,
     is_changing: Arc<AtomicBool>,
 }
 
@@ -37,22 +39,34 @@ tokio::task_local! {
     static INTERRUPT: Interrupt;
 }
 
-/// Says that from here on the command changes things. It stops by itself then: it passes what this
-/// gives to the engine, saves, and ends with [`INTERRUPTED`].
-pub(super) fn changing() -> Stop {
+/// Says that from here on the command has something to give back, such as a lock. It stops by itself
+/// then: it listens to what this gives, and ends with [`INTERRUPTED`].
+pub(super) fn holding() -> Stop {
     let here = INTERRUPT.try_with(|interrupt| {
-        interrupt.is_changing.store(true, Ordering::SeqCst);
+        interrupt.ends_by_itself.store(true, Ordering::SeqCst);
         interrupt.stop.clone()
     });
     // Outside of `race` nobody listens to signals.
     here.unwrap_or_else(|_| Stop::pair().1)
 }
 
+/// Says that from here on the command changes things. It stops by itself then: it passes what this
+/// gives to the engine, saves, and ends with [`INTERRUPTED`].
+pub(super) fn changing() -> Stop {
+    // Outside of `race` nobody is to be told.
+    let _told = INTERRUPT.try_with(|it| it.is_changing.store(true, Ordering::SeqCst));
+    holding()
+}
+
 impl Interrupt {
     fn new() -> (Stopper, Self) {
         let (stopper, stop) = Stop::pair();
-        let is_changing = Arc::default();
-        (stopper, Self { stop, is_changing })
+        let interrupt = Self {
+            stop,
+            ends_by_itself: Arc::default(),
+            is_changing: Arc::default(),
+        };
+        (stopper, interrupt)
     }
 
     /// Begins to listen, until the program ends.
@@ -125,6 +139,8 @@ impl Interrupt {
                      on. Once more to leave now",
                     GRACE.as_secs()
                 ));
+            }
+            if self.ends_by_itself.load(Ordering::SeqCst) {
                 std::future::pending::<()>().await;
             }
         };

@@ -2,6 +2,7 @@
 
 pub mod down;
 mod error;
+mod hold;
 pub mod init;
 pub(crate) mod interrupt;
 pub mod outputs;
@@ -17,6 +18,7 @@ pub use error::CommandError;
 use std::time::Duration;
 
 use crate::engine::Report;
+use crate::state::RunOutcome;
 use crate::ui::{Printer, report_view};
 
 /// Shows what a question is about; with --quiet too, unless it is answered already.
@@ -63,6 +65,17 @@ fn not_done(report: &Report) -> Result<(), CommandError> {
         Report { stopped: true, .. } => Err(CommandError::Reported(interrupt::INTERRUPTED)),
         report if report.is_complete() => Ok(()),
         _ => Err(CommandError::Reported(1)),
+    }
+}
+
+/// How a run ended, for the state.
+fn outcome(report: &Report) -> RunOutcome {
+    if report.stopped {
+        RunOutcome::Interrupted
+    } else if report.is_complete() {
+        RunOutcome::Done
+    } else {
+        RunOutcome::Failed
     }
 }
 

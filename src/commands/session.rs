@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::CommandError;
-use crate::aws::{Aws, Connection};
+use crate::aws::{Aws, Bucket, Connection};
 use crate::cli::Globals;
 use crate::config::{self, Environment, Overrides, Settings, Suffix};
 use crate::engine::{Context, Declaration, Events, Looks, READS_LAG};
@@ -15,7 +15,7 @@ use crate::kinds::{ecr, registry};
 use crate::resource::Scope;
 use crate::sandbox::{self, SandboxDirs};
 use crate::stack::{self, Facts};
-use crate::state::{self, State, Store};
+use crate::state::{LocalStore, Location, S3Store, State, Store};
 use crate::ui::Printer;
 
 /// The state's key for the chosen Availability Zones.
@@ -76,11 +76,18 @@ pub(super) async fn open_store(
 /// The store of states at a location, reached as the settings say.
 pub(super) async fn store_at(
     location: Option<&str>,
-    _settings: &Settings,
-    _globals: &Globals,
-    _printer: &Printer,
+    settings: &Settings,
+    globals: &Globals,
+    printer: &Printer,
 ) -> Result<Arc<dyn Store>, CommandError> {
-    Ok(state::open(location)?.into())
+    Ok(match Location::of(location) {
+        Location::Directory(directory) => Arc::new(LocalStore::new(directory)),
+        Location::Bucket { bucket, prefix } => {
+            let (connection, _) = connection(settings, globals, printer).await?;
+            let bucket = Bucket::connect(&connection, bucket, prefix).await;
+            Arc::new(S3Store::new(Arc::new(bucket)))
+        }
+    })
 }
 
 fn overrides(globals: &Globals) -> Overrides {

@@ -2,14 +2,14 @@
 
 use std::collections::BTreeSet;
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use clap::Args;
 use serde_json::Value;
 use tokio::time::Instant;
 
+use super::hold::Hold;
 use super::session::{DONE, Local, Session};
-use super::{CommandError, interrupt, outputs};
+use super::{CommandError, outputs};
 use crate::cli::Globals;
 use crate::config::{Config, Tls};
 use crate::engine::{self, ApplyOptions, Declaration, Plan, PlanOptions, Report};
@@ -44,25 +44,38 @@ pub async fn run(
     printer: &Printer,
 ) -> Result<ExitCode, CommandError> {
     let local = Local::open(globals, printer).await?;
-    let _lock = local.store.lock(local.suffix.as_str(), "up").await?;
-    let session = Session::open(local, globals, printer).await?;
+    let hold = Hold::take(&local, "up", globals, printer).await?;
+    let ended = up(args, local, &hold, globals, printer).await;
+    hold.release(ended).await
+}
+
+async fn up(
+    args: UpArgs,
+    local: Local,
+    hold: &Hold,
+    globals: &Globals,
+    printer: &Printer,
+) -> Result<ExitCode, CommandError> {
+    let session = Session::open(local, globals, printer);
+    let session = hold.unless_stopped(session).await?;
     let declaration = session.declaration()?;
-    let plan = make_plan(&session, &declaration, args.adopt, printer).await?;
+    let plan = make_plan(&session, &declaration, args.adopt, printer);
+    let plan = hold.unless_stopped(plan).await?;
     if !plan.is_empty() {
         show(&plan, args.yes, globals, printer);
     }
     check(&plan, &args)?;
-    if !plan.is_empty() && !args.yes && !super::confirm(printer, "Apply this plan?").await? {
-        return Err(CommandError::failed("not confirmed; nothing was changed"));
+    if !plan.is_empty() && !args.yes {
+        let answer = super::confirm(printer, "Apply this plan?");
+        if !hold.unless_stopped(answer).await? {
+            return Err(CommandError::failed("not confirmed; nothing was changed"));
+        }
     }
     let mut state = session.state.clone();
     session.enter_facts(&mut state);
-    let stop = interrupt::changing();
+    let stop = hold.changing();
     let begun = Instant::now();
-    let journal = Arc::new(Journal::new(
-        Arc::clone(&session.local.store),
-        state.clone(),
-    ));
+    let journal = hold.journal(&session.local.store, state.clone());
     if state != session.state {
         journal.write(|_| {}).await?;
     }
@@ -74,10 +87,11 @@ pub async fn run(
         final_snapshot: None,
         stop,
     };
-    let report = engine::apply(&context, &declaration, &plan, &journal, options).await;
+    let mut report = engine::apply(&context, &declaration, &plan, &journal, options).await;
+    hold.correct(&mut report);
     drop(context);
     follower.finish().await;
-    let saved = save_outputs(&journal, &declaration).await;
+    let saved = save_end(&journal, &declaration, &report).await;
     tracing::info!(
         reads = session.aws.calls().reads(),
         writes = session.aws.calls().writes(),
@@ -165,6 +179,16 @@ fn say_about_tls(config: &Config, printer: &Printer) {
              with edge.zone_id, for one that they do.",
         );
     }
+}
+
+/// Saves what the run leaves: the outputs, and how it ended.
+async fn save_end(
+    journal: &Journal,
+    declaration: &Declaration,
+    report: &Report,
+) -> Result<(), CommandError> {
+    save_outputs(journal, declaration).await?;
+    Ok(journal.end(super::outcome(report)).await?)
 }
 
 /// Resolves the declared outputs with what is known now; what is not known is left out.

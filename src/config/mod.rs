@@ -125,8 +125,8 @@ pub struct Settings {
     pub suffix: Option<Suffix>,
     /// The AWS profile, if anybody named one.
     pub profile: Option<String>,
-    /// The directory that holds the states, if anybody named one, as it was written; a relative one
-    /// is meant from the working directory.
+    /// The directory or bucket that holds the states, if anybody named one, as it was written; a
+    /// relative directory is meant from the working directory.
     pub state: Option<String>,
     /// Where `config.region` came from.
     pub region_from: Origin,

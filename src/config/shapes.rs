@@ -389,13 +389,62 @@ pub(super) fn profile(text: &str) -> Result<(), Fault> {
     ))
 }
 
-/// Accepts a directory.
+/// Accepts a directory, or a bucket with a prefix, as `s3://bucket/prefix`.
 pub(super) fn state(text: &str) -> Result<(), Fault> {
-    if !text.trim().is_empty() && !text.contains("://") {
-        return Ok(());
-    }
+    let wrong = match text.strip_prefix("s3://") {
+        Some(url) => {
+            let (bucket, prefix) = url.split_once('/').unwrap_or((url, ""));
+            bucket_fault(bucket).or_else(|| prefix_fault(prefix))
+        }
+        None if text.trim().is_empty() => Some("it names nothing"),
+        None if text.contains("://") => Some("states are kept in directories and in S3 alone"),
+        None => None,
+    };
+    let Some(wrong) = wrong else { return Ok(()) };
     Err(fault(
-        format!("is {text:?}, which is no place for state"),
-        "write a directory, for example \"state\"",
+        format!("is {text:?}, which is no place for state: {wrong}"),
+        "write a directory, for example \"state\", or a bucket, for example \"s3://my-states/order-api\"",
     ))
+}
+
+/// What is wrong with a bucket's name (Amazon S3 User Guide, "General purpose bucket naming
+/// rules").
+fn bucket_fault(name: &str) -> Option<&'static str> {
+    let is_plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+    let is_address = name.split('.').count() == 4
+        && name
+            .split('.')
+            .all(|part| all(part, |c| c.is_ascii_digit()));
+    if name.is_empty() {
+        Some("it names no bucket")
+    } else if !(3..=63).contains(&name.len()) {
+        Some("a bucket's name has 3 to 63 characters")
+    } else if !all(name, |c| is_plain(c) || c == '-' || c == '.') {
+        Some("a bucket's name has lower-case letters, digits, hyphens and dots alone")
+    } else if !name.starts_with(is_plain) || !name.ends_with(is_plain) {
+        Some("a bucket's name begins and ends with a letter or digit")
+    } else if name.contains("..") || is_address {
+        Some("a bucket's name has no two dots side by side, and is no IP address")
+    } else if name.ends_with("--x-s3") {
+        Some("a directory bucket cannot hold states, only a general purpose one can")
+    } else {
+        None
+    }
+}
+
+/// What is wrong with the prefix of a bucket: allowed is what needs no care anywhere (Amazon S3
+/// User Guide, "Object key naming guidelines", safe characters).
+fn prefix_fault(prefix: &str) -> Option<&'static str> {
+    let prefix = prefix.strip_suffix('/').unwrap_or(prefix);
+    let is_safe = |c: char| c.is_ascii_alphanumeric() || "!-_.*'()".contains(c);
+    let is_segment = |part: &str| all(part, is_safe) && part != "." && part != "..";
+    if prefix.is_empty() {
+        None
+    } else if prefix.len() > 900 {
+        Some("the prefix is longer than 900 characters")
+    } else if !prefix.split('/').all(is_segment) {
+        Some("the prefix has letters, digits and !-_.*'() between single slashes")
+    } else {
+        None
+    }
 }

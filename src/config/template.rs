@@ -20,7 +20,7 @@ pub const TEMPLATE: &str = r##"# orderctl.toml: the settings of one order-API st
 
 # The profile of your AWS configuration. Also --profile or AWS_PROFILE.  e.g. profile = "work"
 
-# The directory that holds the state files. Also --state or ORDERCTL_STATE.  e.g. state = "state"
+# Where the states are: a directory, or s3://bucket/prefix. Also --state or ORDERCTL_STATE.  e.g. state = "state"
 
 # true refuses `down` and anything else that loses data, and turns on AWS's deletion protection.
 #protect = false

@@ -49,6 +49,10 @@ impl From<Stopped> for StepEnd {
 
 impl From<StateError> for StepEnd {
     fn from(error: StateError) -> Self {
+        // The whole run ends then, and says why.
+        if matches!(error, StateError::Lost { .. }) {
+            return Self::Stopped(Stopped::Idle);
+        }
         let source = Error::new("state", crate::resource::Class::Refused, error.to_string())
             .with_advice("make the state writable again, then run the same command again");
         Self::Failed(Left::Traceable, source)
@@ -147,10 +151,14 @@ enum End {
 
 impl Run {
     /// Makes a call that may change something, as soon as there is a place among those in flight. A
-    /// stopped run begins none, and gives up those that do not answer in time.
+    /// stopped run begins none, nor does one whose lease is lost; it gives up those that do not answer
+    /// in time.
     pub(super) async fn call<T>(&self, call: impl Future<Output = T>) -> Result<T, Stopped> {
         let stop = &self.options.stop;
         let _permit = stop.cut(self.permits.acquire()).await?;
+        if self.journal.may_change().await.is_err() {
+            return Err(Stopped::Idle);
+        }
         stop.answer(call).await
     }
 

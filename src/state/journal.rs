@@ -3,9 +3,10 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use jiff::Timestamp;
 use serde_json::Value;
 
-use super::{Record, State, StateError, Store};
+use super::{LastRun, Lease, Record, RunEnd, RunOutcome, State, StateError, Store, operator};
 use crate::resource::Address;
 
 /// The state of the stack that is being worked on.
@@ -15,6 +16,8 @@ pub struct Journal {
     saved: tokio::sync::Mutex<u64>,
     /// What is in the store.
     durable: Mutex<State>,
+    lease: Lease,
+    command: Option<&'static str>,
 }
 
 /// Something that exists and of which the store does not know.
@@ -41,7 +44,30 @@ impl Journal {
             durable: Mutex::new(state.clone()),
             current: Mutex::new(Versioned { state, version: 0 }),
             saved: tokio::sync::Mutex::new(0),
+            lease: Lease::default(),
+            command: None,
         }
+    }
+
+    /// The same, for a command that holds this lease.
+    #[must_use]
+    pub fn under(self, lease: Lease) -> Self {
+        Self { lease, ..self }
+    }
+
+    /// The same, for a run of this command: the first change records that it began, and
+    /// [`Journal::end`] how it ended.
+    #[must_use]
+    pub fn of_run(self, command: &'static str) -> Self {
+        Self {
+            command: Some(command),
+            ..self
+        }
+    }
+
+    /// Says whether something may be changed in the cloud now; asked before every call that does.
+    pub async fn may_change(&self) -> Result<(), StateError> {
+        self.lease.check().await
     }
 
     /// Looks at the state.
@@ -59,6 +85,14 @@ impl Journal {
     pub async fn write(&self, change: impl FnOnce(&mut State)) -> Result<(), StateError> {
         let mine = {
             let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+            if let (0, Some(command)) = (current.version, self.command) {
+                current.state.last_run = Some(LastRun {
+                    command: command.to_owned(),
+                    by: operator(),
+                    began: Timestamp::now(),
+                    ended: None,
+                });
+            }
             change(&mut current.state);
             current.version += 1;
             current.version
@@ -111,6 +145,24 @@ impl Journal {
                 })
                 .collect()
         })
+    }
+
+    /// Records how the run ended, if it changed anything.
+    pub async fn end(&self, outcome: RunOutcome) -> Result<(), StateError> {
+        let has_changed = {
+            let current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+            current.version > 0
+        };
+        if !has_changed || self.command.is_none() {
+            return Ok(());
+        }
+        let at = Timestamp::now();
+        self.write(|state| {
+            if let Some(run) = &mut state.last_run {
+                run.ended = Some(RunEnd { at, outcome });
+            }
+        })
+        .await
     }
 
     /// Removes the state from its store, for a stack that is no more.

@@ -1,13 +1,20 @@
 //! What this program remembers of a stack: a journal of what it is doing and a cache of what it
 //! made. The cloud is the truth (law 1); losing this costs one look at the cloud.
 
+mod clock;
 mod format;
 mod holder;
 mod journal;
+mod lease;
 mod local;
+mod location;
+mod objects;
+mod s3;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -16,8 +23,11 @@ use serde_json::Value;
 pub use holder::{Holder, operator};
 pub use journal::{Journal, Unrecorded};
 pub use local::LocalStore;
+pub use location::Location;
+pub use objects::{Answer, Expect, Object, ObjectError, Objects};
+pub use s3::S3Store;
 
-use crate::resource::{Address, BoxFuture};
+use crate::resource::{Address, BoxFuture, Error};
 
 /// The version of the document's format this program writes.
 pub const FORMAT: u32 = 2;
@@ -249,6 +259,28 @@ pub enum StateError {
         /// Who holds the lock, since when and from where.
         owner: String,
     },
+    /// The lease on the stack was lost in the middle of a run.
+    #[error("the lease on stack `{stack}` is lost: {how}")]
+    Lost {
+        /// The stack.
+        stack: String,
+        /// Who has it now, or why it was not renewed.
+        how: String,
+    },
+    /// Somebody who did not hold the lock has written the state.
+    #[error("{place} was written by somebody else since it was read; nothing was written over it")]
+    Changed {
+        /// Where the document is.
+        place: String,
+    },
+    /// AWS refused, or did not answer.
+    #[error("{place}: {error}")]
+    Remote {
+        /// The object.
+        place: String,
+        /// What AWS said.
+        error: Error,
+    },
 }
 
 impl StateError {
@@ -290,7 +322,8 @@ pub trait Store: Send + Sync {
         })
     }
 
-    /// Writes the state durably, whole or not at all.
+    /// Writes the state durably, whole or not at all. A store that others share writes only over
+    /// what this one loaded or saved last ([`StateError::Changed`], [`StateError::Lost`]).
     fn save<'a>(&'a self, state: &'a State) -> BoxFuture<'a, Result<(), StateError>>;
 
     /// Removes the state of a stack that is no more.
@@ -326,6 +359,10 @@ pub struct Lock {
 /// What a store keeps of a lock it gave.
 trait Held: Send + Sync {
     fn release(self: Box<Self>) -> BoxFuture<'static, Result<(), StateError>>;
+
+    fn lease(&self) -> Lease {
+        Lease::default()
+    }
 }
 
 impl Lock {
@@ -335,22 +372,57 @@ impl Lock {
         }
     }
 
+    /// What the lock's holder has to renew, and can lose.
+    pub fn lease(&self) -> Lease {
+        self.held.lease()
+    }
+
     /// Gives the lock back. One that is only dropped is free once its holder's process is gone, or
-    /// once its lease has run out.
+    /// once its lease has ended.
     pub async fn release(self) -> Result<(), StateError> {
         self.held.release().await
     }
 }
 
-/// The store that `--state` names: a directory.
-pub fn open(location: Option<&str>) -> Result<Box<dyn Store>, StateError> {
-    match location {
-        Some(url) if url.contains("://") => Err(StateError::Access {
-            place: url.to_owned(),
-            reason: "only a directory can hold states; give a path".to_owned(),
-        }),
-        other => Ok(Box::new(LocalStore::new(PathBuf::from(
-            other.unwrap_or("state"),
-        )))),
+/// The time for which a lock was given. That of a lock which goes with its holder's process (the
+/// default) never ends.
+#[derive(Clone, Default)]
+pub struct Lease(Option<Arc<lease::HeldLease>>);
+
+impl Lease {
+    /// Says whether something may be changed under it now; costs nothing until its end has passed
+    /// without a renewal, as after a sleep. Then it is renewed first, or it is lost.
+    pub async fn check(&self) -> Result<(), StateError> {
+        match &self.0 {
+            Some(lease) => lease.check().await,
+            None => Ok(()),
+        }
+    }
+
+    /// Says how it was lost, if it was.
+    pub fn is_lost(&self) -> Option<StateError> {
+        self.0.as_ref()?.is_lost()
+    }
+
+    /// Returns when it is lost, and says how.
+    pub async fn lost(&self) -> StateError {
+        match &self.0 {
+            Some(lease) => lease.until_lost().await,
+            None => std::future::pending().await,
+        }
+    }
+}
+
+#[cfg(test)]
+impl Lease {
+    /// One that nobody takes away but [`Lease::lose_for_a_test`].
+    pub(crate) async fn of_a_test() -> Self {
+        tests::lease().await
+    }
+
+    pub(crate) fn lose_for_a_test(&self) {
+        if let Some(lease) = &self.0 {
+            lease.lose_for_a_test();
+        }
     }
 }

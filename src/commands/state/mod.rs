@@ -13,7 +13,7 @@ use std::process::ExitCode;
 
 use clap::Subcommand;
 
-use super::CommandError;
+use super::{CommandError, interrupt};
 use super::session::Local;
 use crate::cli::Globals;
 use crate::resource::Address;
@@ -128,6 +128,8 @@ async fn under_lock<T>(
     purpose: &str,
     work: impl AsyncFnOnce() -> Result<T, CommandError>,
 ) -> Result<T, CommandError> {
+    // What is short is not broken off, so that the lock is given back.
+    let _ends_by_itself = interrupt::changing();
     let lock = store.lock(stack, purpose).await?;
     let done = work().await;
     let given_back = lock.release().await;

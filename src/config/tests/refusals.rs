@@ -153,9 +153,49 @@ fn names_of_stack_region_profile_and_state() {
             "`state` is \"gs://bucket\"",
             "a directory",
         ),
-        ("state = >>'s3://'", "no place for state", "directory"),
+        ("state = >>'s3://'", "it names no bucket", "directory"),
+        (
+            "state = >>'s3:///x'",
+            "it names no bucket",
+            "s3://my-states/",
+        ),
+        ("state = >>''", "it names nothing", "directory"),
+        ("state = >>'S3://states'", "in S3 alone", "s3://my-states/"),
+        (
+            "state = >>'s3://My-States/x'",
+            "lower-case letters",
+            "bucket",
+        ),
+        ("state = >>'s3://ab/x'", "3 to 63 characters", "bucket"),
+        ("state = >>'s3://-states'", "begins and ends with", "bucket"),
+        ("state = >>'s3://my..states'", "two dots", "bucket"),
+        ("state = >>'s3://192.168.0.1/x'", "no IP address", "bucket"),
+        (
+            "state = >>'s3://states--use1-az4--x-s3/x'",
+            "directory bucket",
+            "bucket",
+        ),
+        ("state = >>'s3://states/a//b'", "single slashes", "bucket"),
+        ("state = >>'s3://states/../b'", "single slashes", "bucket"),
+        ("state = >>'s3://states/a?b'", "single slashes", "bucket"),
     ] {
         refused(text, message, help);
+    }
+}
+
+#[test]
+fn directories_and_buckets_are_places_for_state() {
+    for place in [
+        "state",
+        "../states",
+        "/var/lib/orderctl",
+        "s3",
+        "s3://my-states",
+        "s3://my.states/",
+        "s3://1states/order-api/team_a/",
+    ] {
+        let settings = load_text(&format!("state = '{place}'")).unwrap();
+        assert_eq!(settings.state.as_deref(), Some(place));
     }
 }
 

@@ -427,8 +427,8 @@ impl Inner {
             .returning
             .extract_if(.., |(at, _)| *at <= now)
             .collect();
-        for (_, object) in due {
-            self.insert(object.behaviour, &object.node, object.spec, now);
+        for (at, object) in due {
+            self.insert(object.behaviour, &object.node, object.spec, at);
         }
         let objects = &self.objects;
         self.ghosts.retain(|_, ghost| {

@@ -16,6 +16,7 @@ mod changing;
 mod failing;
 mod finding;
 mod interrupting;
+mod leasing;
 mod model;
 mod properties;
 mod removing;

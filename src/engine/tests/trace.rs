@@ -19,11 +19,15 @@ pub(super) fn note(line: impl FnOnce() -> String) {
     });
 }
 
-/// Gives the lines of what `run` does, even if it panics. What is done over and over is one line.
-pub(super) fn of(run: impl FnOnce()) -> String {
+/// Runs something that may panic; gives how it ended, and the lines of what it did. What is done over
+/// and over is one line.
+pub(super) fn of(run: impl FnOnce()) -> (Result<(), String>, String) {
     LINES.set(Some(Vec::new()));
-    let _expected = quietly(run);
+    let ended = quietly(run);
     let lines = LINES.take().unwrap_or_default();
+    if ended.is_ok() {
+        return (ended, String::new());
+    }
     let what = |line: &String| line.split_once(" s ").map(|(_, what)| what.to_owned());
     let mut text = String::new();
     for same in lines.chunk_by(|a, b| what(a) == what(b)) {
@@ -35,7 +39,7 @@ pub(super) fn of(run: impl FnOnce()) -> String {
         }
         text.push('\n');
     }
-    text
+    (ended, text)
 }
 
 /// Runs something that may well panic, without a word about it; gives what it would have said.

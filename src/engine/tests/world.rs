@@ -20,7 +20,7 @@ use crate::engine::{
 use crate::resource::{
     Address, Declared, Handle, Identity, NODE_TAG, Resolved, STACK_TAG, Scope, Tags,
 };
-use crate::state::{Journal, Record, State, StateError, Store};
+use crate::state::{Journal, Lease, Record, State, StateError, Store};
 
 pub(super) const STACK: &str = "dev";
 
@@ -80,6 +80,8 @@ pub(super) struct World {
     pub(super) stop_after: Option<Duration>,
     pub(super) stop: Stop,
     stopper: Stopper,
+    /// Under which all runs are.
+    pub(super) lease: Lease,
     events: Mutex<Vec<Event>>,
 }
 
@@ -99,6 +101,7 @@ impl World {
             stop_after: None,
             stop,
             stopper,
+            lease: Lease::default(),
             events: Mutex::default(),
         }
     }
@@ -140,10 +143,8 @@ impl World {
     }
 
     fn journal(&self) -> Arc<Journal> {
-        Arc::new(Journal::new(
-            Arc::clone(&self.disk) as Arc<dyn Store>,
-            self.state(),
-        ))
+        let disk = Arc::clone(&self.disk) as Arc<dyn Store>;
+        Arc::new(Journal::new(disk, self.state()).under(self.lease.clone()))
     }
 
     /// Runs one process until it ends or the power fails. A day is more than any run may take, and

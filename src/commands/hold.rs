@@ -1,0 +1,153 @@
+//! A command's hold on its stack: takes the lock, waits for it as long as `--lock-timeout` says,
+//! listens to what may stop the command, and gives the lock back however it ends.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::session::Local;
+use super::{CommandError, interrupt};
+use crate::cli::Globals;
+use crate::engine::{Report, Stop, settle};
+use crate::state::{Journal, Lease, Lock, State, StateError, Store};
+use crate::ui::Printer;
+
+/// How often somebody who waits looks whether the lock is free; grows from the first to the second.
+const LOOKS: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(2));
+
+/// The lock of a stack, held by a command.
+pub(super) struct Hold {
+    lock: Lock,
+    lease: Lease,
+    stop: Stop,
+    command: &'static str,
+    printer: Printer,
+}
+
+impl Hold {
+    /// Takes the lock, or fails with who holds it.
+    pub(super) async fn take(
+        local: &Local,
+        command: &'static str,
+        globals: &Globals,
+        printer: &Printer,
+    ) -> Result<Self, CommandError> {
+        let signals = interrupt::holding();
+        let patience = globals.lock_timeout;
+        let (store, stack) = (local.store.as_ref(), local.suffix.as_str());
+        let lock = wait_for_lock(store, stack, command, patience, &signals, printer).await?;
+        let lease = lock.lease();
+        let (stopper, stop) = Stop::pair();
+        let (watched, to_printer) = (lease.clone(), printer.clone());
+        tokio::spawn(async move {
+            tokio::select! {
+                () = signals.stopped() => {}
+                lost = watched.lost() => {
+                    to_printer.warn(format!("{lost}; stopping: calls in flight are finished, no other is sent"));
+                }
+            }
+            stopper.stop();
+        });
+        Ok(Self {
+            lock,
+            lease,
+            stop,
+            command,
+            printer: printer.clone(),
+        })
+    }
+
+    /// Says that from here on the command changes things, and gives what stops it: a signal, or the
+    /// loss of the lease.
+    pub(super) fn changing(&self) -> Stop {
+        interrupt::changing();
+        self.stop.clone()
+    }
+
+    /// The journal of a run that changes things under this hold.
+    pub(super) fn journal(&self, store: &Arc<dyn Store>, state: State) -> Arc<Journal> {
+        let journal = Journal::new(Arc::clone(store), state);
+        Arc::new(journal.under(self.lease.clone()).of_run(self.command))
+    }
+
+    /// Does what can be broken off at any moment, because it changes nothing.
+    pub(super) async fn unless_stopped<T, E: Into<CommandError>>(
+        &self,
+        work: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, CommandError> {
+        tokio::select! {
+            biased;
+            () = self.stop.stopped() => Err(self.why_stopped()),
+            ended = work => ended.map_err(Into::into),
+        }
+    }
+
+    fn why_stopped(&self) -> CommandError {
+        match self.lease.is_lost() {
+            Some(lost) => lost.into(),
+            None => CommandError::interrupted(),
+        }
+    }
+
+    /// Takes back that the run was stopped as asked, if it was the loss of the lease that did it.
+    pub(super) fn correct(&self, report: &mut Report) {
+        report.stopped &= self.lease.is_lost().is_none();
+    }
+
+    /// Gives the lock back. A run that ended because its lease was lost says so, and who has it now.
+    pub(super) async fn release<T>(
+        self,
+        ended: Result<T, CommandError>,
+    ) -> Result<T, CommandError> {
+        let lost = self.lease.is_lost();
+        if let Err(error) = self.lock.release().await {
+            let printer = &self.printer;
+            printer.warn(format!(
+                "the lock could not be given back, and ends by itself: {error}"
+            ));
+        }
+        match (ended, lost) {
+            (Err(CommandError::Reported(_)), Some(lost)) => Err(lost.into()),
+            (ended, _) => ended,
+        }
+    }
+}
+
+/// Takes the lock, and while somebody else holds it tries again for as long as `patience`.
+async fn wait_for_lock(
+    store: &dyn Store,
+    stack: &str,
+    purpose: &str,
+    patience: Duration,
+    stop: &Stop,
+    printer: &Printer,
+) -> Result<Lock, CommandError> {
+    let begun = Instant::now();
+    let mut pause = LOOKS.0;
+    let mut told = None;
+    loop {
+        let locked = match store.lock(stack, purpose).await {
+            Ok(lock) => return Ok(lock),
+            Err(locked @ StateError::Locked { .. }) => locked,
+            Err(error) => return Err(error.into()),
+        };
+        let left = patience.saturating_sub(begun.elapsed());
+        if left.is_zero() {
+            return Err(locked.into());
+        }
+        // A holder is told once; that its lease was renewed is no news.
+        let holder = store.holder(stack).await.unwrap_or_default();
+        let who = holder.map(|holder| (holder.host, holder.pid, holder.since));
+        if told.as_ref() != Some(&who) {
+            told = Some(who);
+            printer.note(format!("{locked}; waiting for it"));
+        }
+        settle(pause.min(left), stop).await;
+        if stop.is_stopped() {
+            return Err(CommandError::interrupted());
+        }
+        pause = pause.mul_f64(1.6).min(LOOKS.1);
+    }
+}
