@@ -105,7 +105,7 @@ async fn a_create_that_was_announced_is_looked_for_before_it_is_sent_again() {
 }
 
 /// A power failure at call number `after`.
-fn crash_at(after: usize, effect: Effect) -> Fault {
+pub(super) fn crash_at(after: usize, effect: Effect) -> Fault {
     let operations: &[Operation] = &[Operation::Read, Create, Operation::Update, Delete];
     Fault {
         operations,

@@ -19,6 +19,7 @@ mod interrupting;
 mod leasing;
 mod model;
 mod properties;
+mod rebuilding;
 mod removing;
 mod stopping;
 mod stories;

@@ -14,7 +14,7 @@ use super::stories;
 use super::trace;
 use super::weather::{Weather, clear_the_sky, misfortunes_met, weather};
 use super::world::{Ended, World, actions, settings};
-use crate::engine::Declaration;
+use crate::engine::{Claims, Declaration};
 use crate::resource::{NODE_TAG, STACK_TAG, Tags};
 
 /// Where the cases come from if nothing else is asked for.
@@ -222,6 +222,26 @@ fn a_configuration_changed_half_way_ends_where_a_fresh_stack_ends() {
             second.clone().without_returns().over(&mut world, &after);
             repeat(&mut world, async |world| world.up(&after).await).await;
             assert_done(&world, &after).await;
+        },
+    );
+}
+
+#[test]
+fn a_state_lost_half_way_costs_a_rebuild_and_nothing_else() {
+    check(
+        300,
+        (model(), weather(0..5), weather(0..3)),
+        async |(model, first, second): (Model, Weather, Weather)| {
+            let declaration = declare(&model);
+            let mut world = World::new();
+            first.over(&mut world);
+            world.up(&declaration).await;
+            clear_the_sky(&world);
+            world.disk.set(None);
+            world.rebuild(&declaration, &Claims::new()).await;
+            second.over(&mut world);
+            repeat(&world, || world.up(&declaration)).await;
+            assert_done(&world, &declaration).await;
         },
     );
 }

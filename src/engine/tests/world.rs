@@ -13,9 +13,9 @@ use super::kinds::{self, Fake, Settings, Traits};
 use super::objects::Object;
 use super::{laws, trace};
 use crate::engine::{
-    Action, ApplyOptions, Context, Declaration, Event, Events, GRACE, Graph, Looks, Plan,
-    PlanError, PlanOptions, READS_LAG, Report, Stop, Stopper, TeardownOptions, Whole, apply,
-    find_all, plan, teardown,
+    Action, ApplyOptions, Claims, Context, Declaration, Event, Events, GRACE, Graph, Looks, Plan,
+    PlanError, PlanOptions, READS_LAG, Rebuilt, Report, Stop, Stopper, TeardownOptions, Whole,
+    apply, find_all, plan, rebuild, teardown,
 };
 use crate::resource::{
     Address, Declared, Handle, Identity, NODE_TAG, Resolved, STACK_TAG, Scope, Tags,
@@ -257,6 +257,23 @@ impl World {
             events.push(event);
         }
         ended
+    }
+
+    /// What `orderctl state rebuild` and `orderctl import` do.
+    pub(super) async fn rebuild(&self, declaration: &Declaration, claims: &Claims) -> Rebuilt {
+        let look = async || {
+            let context = self.context(Events::nowhere());
+            rebuild(&context, declaration, claims).await.unwrap()
+        };
+        let mut rebuilt = look().await;
+        if rebuilt.may_have_missed() {
+            self.pass(READS_LAG.as_secs()).await;
+            rebuilt = look().await;
+        }
+        let mut state = State::new(STACK, "us-east-1");
+        state.records.clone_from(&rebuilt.records);
+        self.disk.set(Some(state));
+        rebuilt
     }
 
     /// Runs `up` where nothing may go wrong.
