@@ -14,6 +14,7 @@ mod outputs;
 mod refusals;
 mod sandbox;
 mod secrets;
+mod shared_state;
 mod stacks;
 mod state;
 mod state_moves;

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use clap::Args;
 use serde_json::json;
 
+use super::super::hold::take_lock;
 use super::super::session::{DONE, Local, open_store, store_at};
 use super::super::show_before_asking;
 use super::{CommandError, changed_meanwhile, confirm, nothing_recorded};
@@ -68,7 +69,7 @@ pub(super) async fn run(
         target,
         args,
     };
-    migration.run(&stacks, printer).await
+    migration.run(&stacks, globals, printer).await
 }
 
 /// Says whether two locations are one directory.
@@ -103,7 +104,12 @@ enum Step {
 }
 
 impl Migration {
-    async fn run(&self, stacks: &[String], printer: &Printer) -> Result<ExitCode, CommandError> {
+    async fn run(
+        &self,
+        stacks: &[String],
+        globals: &Globals,
+        printer: &Printer,
+    ) -> Result<ExitCode, CommandError> {
         let moves = self.look_at_all(stacks).await?;
         self.show(&moves, printer);
         let removes = |step: &Step| self.args.remove_source && *step != Step::Gone;
@@ -118,7 +124,9 @@ impl Migration {
         };
         confirm(self.args.yes, question, printer).await?;
         let mut locks = Vec::new();
-        let done = self.carry_out_all(&moves, &mut locks, printer).await;
+        let done = self
+            .carry_out_all(&moves, &mut locks, globals, printer)
+            .await;
         let mut given_back = Ok(());
         for lock in locks {
             given_back = given_back.and(lock.release().await);
@@ -147,11 +155,14 @@ impl Migration {
         &self,
         moves: &[Move],
         locks: &mut Vec<Lock>,
+        globals: &Globals,
         printer: &Printer,
     ) -> Result<(), CommandError> {
         for Move { stack, .. } in moves {
-            locks.push(self.source.lock(stack, "state migrate").await?);
-            locks.push(self.target.lock(stack, "state migrate").await?);
+            for store in [&self.source, &self.target] {
+                let taken = take_lock(store.as_ref(), stack, "state migrate", globals, printer);
+                locks.push(taken.await?.0);
+            }
         }
         for it in moves {
             if self.look(&it.stack).await? != *it {
