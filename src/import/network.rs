@@ -175,3 +175,159 @@ fn table_of<'a>(export: &'a Export, subnet: &Exported) -> Option<&'a Exported> {
     let id = association.text("routeTableId")?;
     export.of("ec2/routeTable").find(|table| table.id == id)
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn export(resources: &[(&str, &str, Value)]) -> Export {
+        let resources: Vec<Value> = resources
+            .iter()
+            .enumerate()
+            .map(|(number, (token, id, outputs))| {
+                json!({
+                    "urn": format!("urn:pulumi:dev::orders::aws:{token}:X::r{number}"),
+                    "type": format!("aws:{token}:X"),
+                    "custom": true,
+                    "id": id,
+                    "outputs": outputs,
+                })
+            })
+            .collect();
+        let document = json!({ "version": 3, "deployment": { "resources": resources } });
+        Export::parse(&document.to_string()).unwrap()
+    }
+
+    fn subnet(zone: &str) -> Value {
+        json!({ "vpcId": "vpc-1", "availabilityZone": zone })
+    }
+
+    fn names(export: &Export, order: &[&str]) -> BTreeMap<String, String> {
+        let order: Vec<String> = order.iter().map(ToString::to_string).collect();
+        let found = recognise(export, &order).into_iter();
+        found.map(|(node, it)| (node, it.id.clone())).collect()
+    }
+
+    /// Two zones; one table leads out directly, another through a NAT gateway for both.
+    fn two_zones() -> Export {
+        export(&[
+            ("ec2/vpc", "vpc-0", json!({})),
+            (
+                "ec2/vpc",
+                "vpc-1",
+                json!({ "tags": { "Name": "order-vpc-dev" } }),
+            ),
+            ("ec2/subnet", "s-b-out", subnet("b")),
+            ("ec2/subnet", "s-b-in", subnet("b")),
+            ("ec2/subnet", "s-a-out", subnet("a")),
+            ("ec2/subnet", "s-a-in", subnet("a")),
+            ("ec2/internetGateway", "igw-0", json!({ "vpcId": "vpc-0" })),
+            ("ec2/internetGateway", "igw-1", json!({})),
+            (
+                "ec2/internetGatewayAttachment",
+                "x",
+                json!({ "internetGatewayId": "igw-1", "vpcId": "vpc-1" }),
+            ),
+            ("ec2/eip", "eip-1", json!({ "publicIp": "192.0.2.1" })),
+            (
+                "ec2/natGateway",
+                "nat-1",
+                json!({ "subnetId": "s-b-out", "allocationId": "eip-1" }),
+            ),
+            (
+                "ec2/routeTable",
+                "out",
+                json!({ "routes": [{ "gatewayId": "igw-1" }] }),
+            ),
+            ("ec2/routeTable", "in", json!({})),
+            (
+                "ec2/route",
+                "r",
+                json!({ "routeTableId": "in", "natGatewayId": "nat-1" }),
+            ),
+            (
+                "ec2/routeTableAssociation",
+                "1",
+                json!({ "subnetId": "s-a-out", "routeTableId": "out" }),
+            ),
+            (
+                "ec2/routeTableAssociation",
+                "2",
+                json!({ "subnetId": "s-b-out", "routeTableId": "out" }),
+            ),
+            (
+                "ec2/routeTableAssociation",
+                "3",
+                json!({ "subnetId": "s-a-in", "routeTableId": "in" }),
+            ),
+            (
+                "ec2/routeTableAssociation",
+                "4",
+                json!({ "subnetId": "s-b-in", "routeTableId": "in" }),
+            ),
+        ])
+    }
+
+    #[test]
+    fn a_network_is_recognised_by_how_it_hangs_together() {
+        let export = two_zones();
+        let expected = [
+            ("vpc", "vpc-1"),
+            ("internet-gateway", "igw-1"),
+            ("public-subnet-1", "s-a-out"),
+            ("public-subnet-2", "s-b-out"),
+            ("private-subnet-1", "s-a-in"),
+            ("private-subnet-2", "s-b-in"),
+            ("public-route-table", "out"),
+            // The others of the private tables are still to be made.
+            ("private-route-table-1", "in"),
+            ("nat-gateway-2", "nat-1"),
+            ("elastic-ip-2", "eip-1"),
+        ];
+        let expected = expected.map(|(node, id)| (node.to_owned(), id.to_owned()));
+        assert_eq!(names(&export, &["a", "b", "c"]), expected.into());
+        let zones = zones(&export, None);
+        assert_eq!(zones["public-subnet-2"], "b");
+    }
+
+    #[test]
+    fn the_numbers_follow_the_order_of_the_zones() {
+        let export = two_zones();
+        let found = names(&export, &["c", "b", "a"]);
+        assert_eq!(found["public-subnet-3"], "s-a-out");
+        assert_eq!(found["nat-gateway-2"], "nat-1");
+        assert!(!found.contains_key("public-subnet-1"));
+    }
+
+    #[test]
+    fn without_routes_the_words_tell_and_then_the_addresses() {
+        let with = |extra: Value| {
+            let mut outputs = subnet("a");
+            for (key, value) in extra.as_object().unwrap() {
+                outputs[key] = value.clone();
+            }
+            let export = export(&[
+                ("ec2/vpc", "vpc-1", json!({})),
+                ("ec2/subnet", "s", outputs),
+            ]);
+            names(&export, &["a"]).contains_key("public-subnet-1")
+        };
+        assert!(with(json!({ "tags": { "Tier": "public" } })));
+        assert!(with(json!({ "mapPublicIpOnLaunch": true })));
+        assert!(!with(
+            json!({ "tags": { "Name": "x-private" }, "mapPublicIpOnLaunch": true })
+        ));
+        assert!(!with(json!({})));
+    }
+
+    #[test]
+    fn of_several_networks_that_nothing_tells_apart_none_is_taken() {
+        let export = export(&[
+            ("ec2/vpc", "vpc-0", json!({})),
+            ("ec2/vpc", "vpc-1", json!({})),
+        ]);
+        assert!(names(&export, &["a"]).is_empty());
+    }
+}

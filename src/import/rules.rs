@@ -149,3 +149,91 @@ fn contents(direction: &str, field: Field<'_>, peers: &[String]) -> Vec<Content>
     let content = |peer: &String| format!("{direction} {protocol} {from}-{to} {peer}");
     peers.iter().map(content).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn rule(address: &str, spec: Value) -> Node {
+        Node {
+            address: Address::new(address).unwrap(),
+            kind: "ec2/security_group_rule",
+            spec,
+            edges: BTreeMap::new(),
+            follows: BTreeSet::new(),
+        }
+    }
+
+    #[test]
+    fn rules_in_the_group_and_beside_it_are_compared_with_the_declared_ones() {
+        let of = |node: &str| json!({ "$output": format!("{node}.id"), "$wait": "exists" });
+        let declared = [
+            rule(
+                "a",
+                json!({ "security_group": of("alb"), "direction": "ingress", "protocol": "tcp",
+                        "port": 443, "peer": { "cidr": "0.0.0.0/0" } }),
+            ),
+            rule(
+                "b",
+                json!({ "security_group": of("ecs"), "direction": "ingress", "protocol": "tcp",
+                        "port": 8080, "peer": { "group": of("alb") } }),
+            ),
+        ];
+        let resource = |token: &str, id: &str, outputs: Value| {
+            json!({ "urn": "x", "type": format!("aws:{token}:X"), "custom": true, "id": id,
+                    "outputs": outputs })
+        };
+        let tcp = |port: u16, extra: Value| {
+            let mut rule = json!({ "protocol": "tcp", "fromPort": port, "toPort": port });
+            for (key, value) in extra.as_object().unwrap() {
+                rule[key] = value.clone();
+            }
+            rule
+        };
+        let everything = json!({ "protocol": "-1", "fromPort": 0, "toPort": 0,
+                                 "cidrBlocks": ["0.0.0.0/0"] });
+        let inline = json!({
+            "ingress": [
+                tcp(443, json!({ "cidrBlocks": ["0.0.0.0/0", "10.0.0.0/8"] })),
+                tcp(22, json!({ "self": true })),
+            ],
+            "egress": [everything],
+        });
+        let beside = tcp(
+            8080,
+            json!({ "type": "ingress", "securityGroupId": "sg-2", "sourceSecurityGroupId": "sg-1" }),
+        );
+        let newer =
+            json!({ "securityGroupId": "sg-2", "ipProtocol": "-1", "cidrIpv4": "10.0.0.0/8" });
+        let resources = json!([
+            resource("ec2/securityGroup", "sg-1", inline),
+            resource("ec2/securityGroup", "sg-2", json!({})),
+            resource(
+                "ec2/securityGroup",
+                "sg-3",
+                json!({ "ingress": [tcp(1, json!({ "self": true }))] })
+            ),
+            resource("ec2/securityGroupRule", "sgrule-1", beside),
+            resource("vpc/securityGroupEgressRule", "sgr-1", newer),
+        ]);
+        let document = json!({ "version": 3, "deployment": { "resources": resources } });
+        let export = Export::parse(&document.to_string()).unwrap();
+        let groups = [("sg-1", "alb"), ("sg-2", "ecs")];
+        let groups = groups.map(|(id, node)| (id.to_owned(), Address::new(node).unwrap()));
+        let found = undeclared(&export, &declared, &groups.into());
+        let found: Vec<String> = found
+            .iter()
+            .map(|(node, rule)| format!("{node}: {rule}"))
+            .collect();
+        assert_eq!(
+            found,
+            [
+                "alb: ingress tcp 22-22 alb",
+                "alb: ingress tcp 443-443 10.0.0.0/8",
+                "ecs: egress -1 0-0 10.0.0.0/8",
+            ]
+        );
+    }
+}
