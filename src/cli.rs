@@ -81,6 +81,8 @@ enum Command {
     State(commands::state::StateCommand),
     Init(commands::init::InitArgs),
     #[command(subcommand)]
+    Import(commands::import::ImportCommand),
+    #[command(subcommand)]
     Sandbox(commands::sandbox::SandboxCommand),
 }
 
@@ -138,8 +140,9 @@ async fn run(
         Command::Down(args) => commands::down::run(args, globals, printer).await,
         Command::Outputs(args) => commands::outputs::run(args, globals, printer).await,
         Command::Stacks(args) => commands::stacks::run(args, globals, printer).await,
-        Command::State(command) => commands::state::run(command, globals, printer).await,
         Command::Init(args) => commands::init::run(&args, globals, printer),
+        Command::Import(command) => commands::import::run(command, globals, printer).await,
+        Command::State(command) => commands::state::run(command, globals, printer).await,
         Command::Sandbox(command) => commands::sandbox::run(command, globals, printer).await,
     }
 }

@@ -6,9 +6,9 @@ use clap::Args;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-use super::CommandError;
 use super::hold::Hold;
 use super::session::{DONE, Local, Session};
+use super::{CommandError, recover};
 use crate::cli::Globals;
 use crate::engine::{self, ApplyOptions, TeardownOptions, Whole};
 use crate::ui::{Printer, plan_view, progress};
@@ -72,6 +72,10 @@ async fn down(
             session.local.suffix
         ));
         return Ok(DONE);
+    }
+    if !session.has_state {
+        let missing = recover::missing(&session, whole.nodes.len());
+        printer.warn(format!("{missing}; working from what was found"));
     }
     if globals.json {
         printer.json_line(&plan_view::removal_to_json(&whole));

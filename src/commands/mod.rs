@@ -3,10 +3,12 @@
 pub mod down;
 mod error;
 mod hold;
+pub mod import;
 pub mod init;
 pub(crate) mod interrupt;
 pub mod outputs;
 pub mod plan;
+mod recover;
 pub mod sandbox;
 mod session;
 pub mod stacks;

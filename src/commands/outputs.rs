@@ -1,5 +1,6 @@
 //! `orderctl outputs`: prints what the stack gives to its users.
 
+use std::collections::BTreeMap;
 use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
@@ -8,6 +9,8 @@ use serde_json::{Map, Value};
 use super::CommandError;
 use super::session::{DONE, Local};
 use crate::cli::Globals;
+use crate::engine::Declaration;
+use crate::resource::resolve;
 use crate::stack::OUTPUT_NAMES;
 use crate::state::State;
 use crate::ui::{Printer, table};
@@ -70,6 +73,18 @@ pub async fn run(
     };
     print(&state, args.format.unwrap_or(default), printer);
     Ok(DONE)
+}
+
+/// The declared outputs with what the state records; what is not known is left out.
+pub(super) fn resolved(declaration: &Declaration, state: &State) -> BTreeMap<String, Value> {
+    let known = |(name, declared): (&String, &Value)| {
+        let resolution = resolve(declared, &|reference| {
+            let outputs = state.records.get(&reference.address)?.outputs.as_ref()?;
+            outputs.get(&reference.field).cloned()
+        });
+        (!resolution.incomplete).then(|| (name.clone(), resolution.spec))
+    };
+    declaration.outputs.iter().filter_map(known).collect()
 }
 
 fn unknown(name: &str) -> CommandError {

@@ -4,10 +4,10 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use super::CommandError;
 use super::session::{DONE, Local, Session};
+use super::{CommandError, recover};
 use crate::cli::Globals;
-use crate::engine::{self, PlanOptions};
+use crate::engine::{self, Context, PlanOptions};
 use crate::ui::{Printer, plan_view, progress};
 
 /// Shows what `up` would do; writes nothing.
@@ -32,10 +32,21 @@ pub async fn run(
     globals: &Globals,
     printer: &Printer,
 ) -> Result<ExitCode, CommandError> {
-    let session = Session::open(Local::open(globals, printer).await?, globals, printer).await?;
+    let local = Local::open(globals, printer).await?;
+    let mut session = Session::open(local, globals, printer).await?;
+    let (found, reads) = recover::if_lost(&mut session, printer).await?;
+    if found > 0 {
+        let missing = recover::missing(&session, found);
+        printer.warn(format!(
+            "{missing}; this is the plan once it is rebuilt from them (`orderctl state rebuild`, or `up`)"
+        ));
+    }
     let declaration = session.declaration()?;
     let (events, follower) = progress::follow(printer, Some(declaration.nodes.len()));
-    let context = session.context(true, events);
+    let context = match reads {
+        Some(context) => Context { events, ..context },
+        None => session.context(true, events),
+    };
     let options = PlanOptions { adopt: args.adopt };
     let plan = engine::plan(&context, &declaration, &session.state, options).await;
     drop(context);

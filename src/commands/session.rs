@@ -10,8 +10,8 @@ use super::CommandError;
 use crate::aws::{Aws, Bucket, Connection};
 use crate::cli::Globals;
 use crate::config::{self, Environment, Overrides, Settings, Suffix};
-use crate::engine::{Context, Declaration, Events, Looks, READS_LAG};
-use crate::kinds::{ecr, registry};
+use crate::engine::{Context, Declaration, Events, Kept, Looks, READS_LAG};
+use crate::kinds::{ec2, ecr, registry};
 use crate::resource::Scope;
 use crate::sandbox::{self, SandboxDirs};
 use crate::stack::{self, Facts};
@@ -20,6 +20,8 @@ use crate::ui::Printer;
 
 /// The state's key for the chosen Availability Zones.
 const ZONES: &str = "availability_zones";
+/// The state's key for the settings that are kept as they were found ([`Kept`]).
+const KEPT: &str = "kept";
 /// How long after its makers are gone AWS may write a log group again (field guide, section 3).
 const LOG_GROUPS_SETTLE: Duration = Duration::from_secs(75);
 
@@ -60,6 +62,18 @@ impl Local {
             )));
         }
         Ok(state)
+    }
+
+    /// Refuses another account than the one the state records (law 3).
+    pub(super) fn check_account(&self, state: &State, account: &str) -> Result<(), CommandError> {
+        match &state.account {
+            Some(recorded) if recorded != account => Err(CommandError::failed(format!(
+                "stack `{}` lives in account {recorded}, and these credentials are for {account}",
+                self.suffix
+            ))
+            .hint("use the other account's credentials, or another suffix or --state")),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -127,6 +141,8 @@ pub(super) struct Session {
     pub(super) aws: Arc<Aws>,
     pub(super) account: String,
     pub(super) delays: Delays,
+    /// Whether the store holds a state of the stack.
+    pub(super) has_state: bool,
     facts: Facts,
 }
 
@@ -137,7 +153,18 @@ impl Session {
         globals: &Globals,
         printer: &Printer,
     ) -> Result<Self, CommandError> {
-        let mut session = Self::open_to_delete(local, globals, printer).await?;
+        let state = local.state().await?;
+        Self::open_on(local, state, globals, printer).await
+    }
+
+    /// Opens the stack with this state, or as one whose state is lost.
+    pub(super) async fn open_on(
+        local: Local,
+        state: Option<State>,
+        globals: &Globals,
+        printer: &Printer,
+    ) -> Result<Self, CommandError> {
+        let mut session = Self::connect(local, state, globals, printer).await?;
         let Self {
             local, state, aws, ..
         } = &session;
@@ -157,22 +184,22 @@ impl Session {
         printer: &Printer,
     ) -> Result<Self, CommandError> {
         let state = local.state().await?;
+        Self::connect(local, state, globals, printer).await
+    }
+
+    async fn connect(
+        local: Local,
+        state: Option<State>,
+        globals: &Globals,
+        printer: &Printer,
+    ) -> Result<Self, CommandError> {
+        let has_state = state.is_some();
         let (connection, delays) = connection(&local.settings, globals, printer).await?;
         let aws = Arc::new(Aws::connect(&connection).await);
         let account = aws.account_id().await?;
         let region = local.settings.config.region.clone();
         let state = state.unwrap_or_else(|| State::new(local.suffix.as_str(), region));
-        if let Some(recorded) = state
-            .account
-            .as_ref()
-            .filter(|recorded| **recorded != account)
-        {
-            return Err(CommandError::failed(format!(
-                "stack `{}` lives in account {recorded}, and these credentials are for {account}",
-                local.suffix
-            ))
-            .hint("use the other account's credentials, or another suffix or --state"));
-        }
+        local.check_account(&state, &account)?;
         let facts = Facts {
             account: account.clone(),
             availability_zones: Default::default(),
@@ -184,17 +211,60 @@ impl Session {
             aws,
             account,
             delays,
+            has_state,
             facts,
         })
     }
 
-    /// The declared stack.
+    /// The declared stack, with what is kept as it was found.
     pub(super) fn declaration(&self) -> Result<Declaration, CommandError> {
-        Ok(stack::declare(
-            &self.local.suffix,
-            &self.local.settings.config,
-            &self.facts,
-        )?)
+        let declared =
+            stack::declare(&self.local.suffix, &self.local.settings.config, &self.facts)?;
+        Ok(declared.keeping(&self.kept()))
+    }
+
+    fn kept(&self) -> Kept {
+        let kept = self.state.choices.get(KEPT).cloned();
+        kept.and_then(|kept| serde_json::from_value(kept).ok())
+            .unwrap_or_default()
+    }
+
+    /// Keeps these settings as they were found, whatever is declared.
+    pub(super) fn keep(&mut self, kept: &Kept) {
+        if kept.is_empty() {
+            self.state.choices.remove(KEPT);
+        } else {
+            self.state.choices.insert(KEPT.to_owned(), json!(kept));
+        }
+    }
+
+    /// Keeps nothing of these nodes any more, so that they become as declared. Says whether anything
+    /// was kept.
+    pub(super) fn release(&mut self, addresses: &[String]) -> bool {
+        let mut kept = self.kept();
+        let before = kept.len();
+        kept.retain(|address, _| !addresses.iter().any(|name| name == address.as_str()));
+        let is_released = kept.len() < before;
+        if is_released {
+            self.keep(&kept);
+        }
+        is_released
+    }
+
+    /// Takes these for the zones of the stack.
+    pub(super) fn settle_in(&mut self, zones: [String; 3]) {
+        self.facts.availability_zones = zones;
+    }
+
+    /// The zones the stack is declared in.
+    pub(super) fn zones(&self) -> &[String; 3] {
+        &self.facts.availability_zones
+    }
+
+    /// Looks again where the stack's subnets are: the first look may have missed new ones.
+    pub(super) async fn look_for_zones(&mut self) -> Result<(), CommandError> {
+        self.facts.availability_zones = zones(&self.local.settings, &self.state, &self.aws).await?;
+        Ok(())
     }
 
     /// The engine's context; with `shared` reads for a look at the whole stack.
@@ -300,7 +370,8 @@ async fn connection(
     Ok((connection, delays))
 }
 
-/// The zones of the configuration, else those chosen before, else the region's first three.
+/// The zones of the configuration, else those chosen before, else those the stack's subnets are in,
+/// else the region's first three.
 async fn zones(settings: &Settings, state: &State, aws: &Aws) -> Result<[String; 3], CommandError> {
     let chosen: Option<[String; 3]> = state
         .choices
@@ -327,18 +398,13 @@ async fn zones(settings: &Settings, state: &State, aws: &Aws) -> Result<[String;
         (None, None) => {}
     }
     let offered = aws.availability_zones().await?;
-    let count = offered.len();
-    let region = &settings.config.region;
-    offered
-        .into_iter()
-        .take(3)
-        .collect::<Vec<_>>()
-        .try_into()
-        .map_err(|_| {
-            let message = format!("region {region} offers this account {count} Availability Zones");
-            let help = "the stack needs three; choose another region, for example us-east-1";
-            settings.error_at("region", message, help).into()
-        })
+    let subnets = ec2::zones_of_stack(aws, &state.stack).await?;
+    stack::zones(&subnets, &offered).ok_or_else(|| {
+        let (count, region) = (offered.len(), &settings.config.region);
+        let message = format!("region {region} offers this account {count} Availability Zones");
+        let help = "the stack needs three; choose another region, for example us-east-1";
+        settings.error_at("region", message, help).into()
+    })
 }
 
 /// The exit code for a command that did what it was asked to.

@@ -9,11 +9,10 @@ use tokio::time::Instant;
 
 use super::hold::Hold;
 use super::session::{DONE, Local, Session};
-use super::{CommandError, outputs};
+use super::{CommandError, outputs, recover};
 use crate::cli::Globals;
 use crate::config::{Config, Tls};
-use crate::engine::{self, ApplyOptions, Declaration, Plan, PlanOptions, Report};
-use crate::resource::resolve;
+use crate::engine::{self, ApplyOptions, Context, Declaration, Plan, PlanOptions, Report};
 use crate::state::{Journal, State};
 use crate::ui::{Printer, plan_view, progress};
 
@@ -57,16 +56,24 @@ async fn up(
     printer: &Printer,
 ) -> Result<ExitCode, CommandError> {
     let session = Session::open(local, globals, printer);
-    let session = hold.unless_stopped(session).await?;
+    let mut session = hold.unless_stopped(session).await?;
+    let looked = recover::if_lost(&mut session, printer);
+    let (found, reads) = hold.unless_stopped(looked).await?;
+    if found > 0 {
+        let answer = ask_to_rebuild(&session, found, args.yes, printer);
+        hold.unless_stopped(answer).await?;
+    }
+    let is_released = session.release(&args.allow_replace);
     let declaration = session.declaration()?;
-    let plan = make_plan(&session, &declaration, args.adopt, printer);
+    let plan = make_plan(&session, &declaration, reads, args.adopt, printer);
     let plan = hold.unless_stopped(plan).await?;
     if !plan.is_empty() {
         show(&plan, args.yes, globals, printer);
     }
     check(&plan, &args)?;
     if !plan.is_empty() && !args.yes {
-        let answer = super::confirm(printer, "Apply this plan?");
+        let question = question(&plan);
+        let answer = super::confirm(printer, &question);
         if !hold.unless_stopped(answer).await? {
             return Err(CommandError::failed("not confirmed; nothing was changed"));
         }
@@ -76,7 +83,7 @@ async fn up(
     let stop = hold.changing();
     let begun = Instant::now();
     let journal = hold.journal(&session.local.store, state.clone());
-    if state != session.state {
+    if state != session.state || found > 0 || is_released {
         journal.write(|_| {}).await?;
     }
     let (events, follower) = progress::follow(printer, Some(plan.nodes.len()));
@@ -103,14 +110,51 @@ async fn up(
     finish(&session, &journal, globals, printer)
 }
 
+/// Says that the state is missing and asks whether it is to be made again.
+async fn ask_to_rebuild(
+    session: &Session,
+    found: usize,
+    yes: bool,
+    printer: &Printer,
+) -> Result<(), CommandError> {
+    let missing = recover::missing(session, found);
+    printer.warn(format!("{missing}; rebuilding it from them"));
+    if yes {
+        return Ok(());
+    }
+    if printer.is_interactive() {
+        printer.block(recover::ELSEWHERE);
+    }
+    match super::confirm(printer, "Rebuild the state and go on?").await? {
+        true => Ok(()),
+        false => Err(CommandError::failed("not confirmed; nothing was changed")),
+    }
+}
+
+/// Names what is special about the plan in the one question about it.
+fn question(plan: &Plan) -> String {
+    match plan.taken_over().count() {
+        0 => "Apply this plan?".to_owned(),
+        1 => "Take over the resource that is not this stack's, and apply this plan?".to_owned(),
+        count => {
+            format!("Take over {count} resources that are not this stack's, and apply this plan?")
+        }
+    }
+}
+
+/// Makes the plan; with the reads of a look that was just made, if there was one.
 async fn make_plan(
     session: &Session,
     declaration: &Declaration,
+    reads: Option<Context>,
     adopt: bool,
     printer: &Printer,
 ) -> Result<Plan, CommandError> {
     let (events, follower) = progress::follow(printer, Some(declaration.nodes.len()));
-    let context = session.context(true, events);
+    let context = match reads {
+        Some(context) => Context { events, ..context },
+        None => session.context(true, events),
+    };
     let plan = engine::plan(&context, declaration, &session.state, PlanOptions { adopt }).await;
     drop(context);
     follower.finish().await;
@@ -128,14 +172,24 @@ fn show(plan: &Plan, yes: bool, globals: &Globals, printer: &Printer) {
 
 /// The error for resources that have our names but are not ours (law 3).
 pub(super) fn foreign(plan: &Plan) -> CommandError {
-    let names: Vec<String> = plan
-        .foreign
-        .iter()
-        .map(|node| format!("{} {}", node.kind, node.address))
-        .collect();
+    let names = |of_another_stack: bool| {
+        let nodes = plan.foreign.iter();
+        let wanted = nodes.filter_map(|node| {
+            let whose = plan.whose.get(&node.address)?;
+            (of_another_stack != whose.may_lose_it())
+                .then(|| format!("{} {} ({whose})", node.kind, node.address))
+        });
+        wanted.collect::<Vec<_>>().join(", ")
+    };
+    let theirs = names(true);
+    if !theirs.is_empty() {
+        let message = format!("these belong to another orderctl stack: {theirs}");
+        return CommandError::failed(message)
+            .hint("choose another suffix; what another stack holds is never taken over");
+    }
     CommandError::failed(format!(
         "these exist and do not carry this stack's tags: {}",
-        names.join(", ")
+        names(false)
     ))
     .hint("choose another suffix, delete them, or take them over with `orderctl up --adopt`")
 }
@@ -194,18 +248,7 @@ async fn save_end(
 /// Resolves the declared outputs with what is known now; what is not known is left out.
 async fn save_outputs(journal: &Journal, declaration: &Declaration) -> Result<(), CommandError> {
     let resolved = journal.read(|state| {
-        let known = |name: &str| {
-            let resolution = resolve(declaration.outputs.get(name)?, &|reference| {
-                let outputs = state.records.get(&reference.address)?.outputs.as_ref()?;
-                outputs.get(&reference.field).cloned()
-            });
-            (!resolution.incomplete).then_some((name.to_owned(), resolution.spec))
-        };
-        let resolved: std::collections::BTreeMap<String, Value> = declaration
-            .outputs
-            .keys()
-            .filter_map(|name| known(name))
-            .collect();
+        let resolved = outputs::resolved(declaration, state);
         (state.outputs != resolved).then_some(resolved)
     });
     if let Some(resolved) = resolved {

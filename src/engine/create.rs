@@ -87,7 +87,7 @@ impl Maker<'_> {
                 Outcome::Failed(error) if error.class() == Class::AlreadyExists => {
                     // The name may be taken by what an earlier try made and reads do not show yet.
                     return match self.look_for(self.run.context.lag).await? {
-                        Some(live) if is_ours(&live) || self.run.options.adopt => Ok(live.outputs),
+                        Some(live) if is_ours(&live) || self.may_take_over() => Ok(live.outputs),
                         Some(_) => Err(StepEnd::Failed(Left::Nothing, foreign(&self.planned.kind))),
                         None => Err(StepEnd::Failed(Left::Traceable, error)),
                     };

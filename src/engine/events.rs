@@ -95,7 +95,8 @@ impl Events {
         Self(None)
     }
 
-    pub(crate) fn send(&self, event: Event) {
+    /// Sends one; nobody need listen.
+    pub fn send(&self, event: Event) {
         if let Some(sender) = &self.0 {
             // Nobody listening any more is no reason to stop working.
             let _unheard = sender.send(event);

@@ -6,7 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use crate::resource::{Address, Declared, Handle, Input, Resource, Wait, find_references};
+use crate::resource::{
+    Address, Declared, Handle, Input, KEPT_TAG, Resource, Wait, find_references,
+};
 
 /// One node as declared.
 #[derive(Clone, Debug, PartialEq)]
@@ -49,6 +51,32 @@ pub struct Declaration {
     pub nodes: Vec<Node>,
     /// What the stack gives to its users, with references.
     pub outputs: BTreeMap<String, Value>,
+}
+
+/// Settings that are kept as they were found when the resource was taken over, by node and field.
+pub type Kept = BTreeMap<Address, BTreeMap<String, Value>>;
+
+impl Declaration {
+    /// Wants what is `kept` instead of what is declared, and a tag that says so, from which a lost
+    /// state learns of it.
+    #[must_use]
+    pub fn keeping(mut self, kept: &Kept) -> Self {
+        for node in &mut self.nodes {
+            let Some(fields) = kept.get(&node.address).filter(|fields| !fields.is_empty()) else {
+                continue;
+            };
+            for (field, value) in fields {
+                if let Some(declared) = node.spec.get_mut(field) {
+                    *declared = value.clone();
+                }
+            }
+            if let Some(Value::Object(tags)) = node.spec.get_mut("tags") {
+                let names: Vec<&str> = fields.keys().map(String::as_str).collect();
+                tags.insert(KEPT_TAG.to_owned(), Value::String(names.join(" ")));
+            }
+        }
+        self
+    }
 }
 
 /// A mistake in the declaration itself.

@@ -150,7 +150,7 @@ impl Maker<'_> {
             .run
             .journal
             .read(|s| recorded(s, self.address()).is_some());
-        if !known && owner(live, &self.scope()) == Owner::Somebody && !self.run.options.adopt {
+        if !known && owner(live, &self.scope()) == Owner::Somebody && !self.may_take_over() {
             return Err(StepEnd::Failed(Left::Nothing, foreign(&self.planned.kind)));
         }
         // What we record as applied is what we may take away again: never tags of others.
@@ -159,9 +159,12 @@ impl Maker<'_> {
             .journal
             .write(|state| {
                 let record = self.record(&mut state.records);
+                // When a known one was made is known, or nobody knows.
+                if !known {
+                    record.created_at.get_or_insert_with(Timestamp::now);
+                }
                 record.outputs = Some(live.outputs.clone());
                 record.spec.get_or_insert(applied);
-                record.created_at.get_or_insert_with(Timestamp::now);
                 record.intent = Some(self.intent(IntentAction::Update, None));
             })
             .await?;
@@ -169,6 +172,11 @@ impl Maker<'_> {
             self.run.exists(self.address(), &live.outputs);
         }
         Ok(())
+    }
+
+    /// Says whether the plan has shown that a resource of others is taken over here.
+    pub(super) fn may_take_over(&self) -> bool {
+        self.run.options.adopt && self.planned.live.is_some()
     }
 
     pub(super) fn record<'s>(

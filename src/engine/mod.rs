@@ -8,6 +8,7 @@ mod graph;
 mod make;
 mod observe;
 mod plan;
+mod rebuild;
 mod remove;
 mod report;
 mod schedule;
@@ -16,6 +17,7 @@ mod teardown;
 #[cfg(test)]
 mod tests;
 mod wait;
+mod whose;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -23,12 +25,14 @@ use std::time::Duration;
 
 pub use apply::{ApplyOptions, apply};
 pub use events::{Event, Events, Phase};
-pub use graph::{Declaration, Graph, GraphError, Node};
+pub use graph::{Declaration, Graph, GraphError, Kept, Node};
 pub use plan::{Action, Plan, PlanError, PlanOptions, PlannedNode, plan};
+pub use rebuild::{Claim, Claims, Found, Rebuilt, rebuild};
 pub use report::{Left, Report, StepError, Unsaved};
 pub use sweep::{Whole, find_all, ids};
 pub use teardown::{Looks, TeardownOptions, teardown};
 pub use wait::{GRACE, Stop, Stopped, Stopper, settle};
+pub use whose::Whose;
 
 use crate::resource::{Address, AnyKind, Profile, Scope};
 

@@ -9,6 +9,7 @@ use super::Context;
 use super::graph::{Declaration, Node};
 use super::make::may_be_hidden;
 use super::observe::{Observations, observe_all, recorded};
+use super::whose::Whose;
 use crate::resource::{
     Address, AnyLive, Changes, Class, Condition, Error, Profile, Replacement, Scope, Tags, UNKNOWN,
     diff, resolve, without_foreign_tags,
@@ -82,8 +83,10 @@ impl PlannedNode {
 pub struct Plan {
     /// Every node: the declared ones in the order of their declaration, then those to delete.
     pub nodes: Vec<PlannedNode>,
-    /// Resources that have a name of ours but belong to somebody else.
+    /// Resources that have a name of ours, belong to somebody else, and are left alone.
     pub foreign: Vec<PlannedNode>,
+    /// Whose the foreign resources are, those that are to be taken over included.
+    pub whose: BTreeMap<Address, Whose>,
 }
 
 impl Plan {
@@ -92,6 +95,14 @@ impl Plan {
         self.nodes
             .iter()
             .all(|node| node.action == Action::NoChange && !node.is_waiting())
+    }
+
+    /// The resources of others that are to be taken over.
+    pub fn taken_over(&self) -> impl Iterator<Item = &PlannedNode> {
+        let is_left = |address: &Address| self.foreign.iter().any(|node| node.address == *address);
+        self.nodes
+            .iter()
+            .filter(move |node| self.whose.contains_key(&node.address) && !is_left(&node.address))
     }
 
     /// How many nodes need `action`.
@@ -148,25 +159,53 @@ pub async fn plan(
             });
         };
         let scope = context.scope_of(&node.address);
-        let planned = decide(
+        let live = observations.live.get(&node.address).cloned().flatten();
+        let whose = match recorded(state, &node.address) {
+            None => live
+                .filter(|live| owner(live, &scope) == Owner::Somebody)
+                .filter(|live| live.condition != Condition::Deleting && !profile.shared)
+                .map(|live| Whose::of(&live, &scope)),
+            Some(_) => None,
+        };
+        let is_left = whose
+            .as_ref()
+            .is_some_and(|whose| !options.adopt || !whose.may_lose_it());
+        let mut planned = decide(
             node,
             profile,
-            &scope,
+            is_left,
             &plan,
             declaration,
             &observations,
             state,
         );
-        let foreign = planned.live.as_ref().is_some_and(|live| {
-            planned.action == Action::Adopt && owner(live, &scope) == Owner::Somebody
-        });
-        if foreign && !options.adopt {
+        if let Some(whose) = whose {
+            if planned.action == Action::Adopt || planned.reason.is_none() {
+                planned.reason = Some("it exists without this stack's tags".to_owned());
+            }
+            plan.whose.insert(node.address.clone(), whose);
+        }
+        if let Some(part_of) = taken_with(&planned, node, &plan) {
+            planned.reason = Some(format!("it is part of `{part_of}`"));
+        }
+        if is_left {
             plan.foreign.push(planned.clone());
         }
         plan.nodes.push(planned);
     }
     plan.nodes.extend(deletions(context, declaration, state));
     Ok(plan)
+}
+
+/// The foreign node that an unrecorded one without tags comes with.
+fn taken_with(planned: &PlannedNode, node: &Node, plan: &Plan) -> Option<Address> {
+    let live = planned.live.as_ref()?;
+    let has_tags = live.spec.get("tags").is_some_and(|tags| !tags.is_null());
+    if planned.action != Action::Adopt || has_tags {
+        return None;
+    }
+    let mut below = node.dependencies().into_iter();
+    below.find(|to| plan.whose.contains_key(to))
 }
 
 /// Whose a resource is, by its tags.
@@ -193,7 +232,7 @@ pub(super) fn owner(live: &AnyLive, scope: &Scope) -> Owner {
 fn decide(
     node: &Node,
     profile: Profile,
-    scope: &Scope,
+    is_left: bool,
     plan: &Plan,
     declaration: &Declaration,
     observations: &Observations,
@@ -263,8 +302,7 @@ fn decide(
         } else {
             Action::Create
         }
-    } else if last.is_none() && owner(live, scope) == Owner::Somebody {
-        planned.reason = Some("it exists without this stack's tags".to_owned());
+    } else if is_left {
         Action::Adopt
     } else if !planned.forced_by().is_empty() {
         Action::Replace

@@ -11,7 +11,7 @@ use super::Context;
 use super::graph::{Declaration, Node};
 use super::observe::{Observations, observe_all};
 use super::plan::{Owner, PlanError, owner};
-use crate::resource::{Address, AnyLive, Error, NODE_TAG, STACK_TAG, Tags};
+use crate::resource::{Address, AnyLive, Error, NODE_TAG, STACK_TAG, Tags, without_foreign_tags};
 use crate::state::{Record, Retired, State};
 
 /// Everything of a stack, recorded or not.
@@ -22,6 +22,8 @@ pub struct Whole {
     pub nodes: BTreeMap<Address, (Record, Option<AnyLive>)>,
     /// Those of them whose deletion loses data.
     pub holding_data: BTreeSet<Address>,
+    /// What has our names and is not ours: never deleted, at most reported (law 3).
+    pub strangers: BTreeMap<Address, AnyLive>,
 }
 
 /// Finds everything of the stack: what the state knows, and what is in the cloud under its tags or
@@ -83,6 +85,11 @@ pub(super) async fn find(
         }
     }
     add_dependencies(&mut whole, &unrecorded);
+    let live = |address: &Address| found.live.get(address).cloned().flatten();
+    whole.strangers = strangers
+        .iter()
+        .filter_map(|address| Some((address.clone(), live(address)?)))
+        .collect();
     let holds_data = |kind: &str| context.profile(kind).is_some_and(|kind| kind.holds_data);
     whole.holding_data = whole
         .nodes
@@ -276,6 +283,10 @@ fn slug(text: &str) -> Address {
     Address::new(words.join("-")).unwrap_or_else(|_| Address::placeholder())
 }
 
+/// The settings that say what a node is called, and refer to nothing although others may be called
+/// alike.
+const OWN: [&str; 4] = ["tags", "name", "identifier", "family"];
+
 /// Adds what the nodes, as they are, refer to: that is what must outlive them, whatever the
 /// declaration says of them by now.
 fn add_dependencies(whole: &mut Whole, nodes: &[(Address, Value)]) {
@@ -294,7 +305,7 @@ fn add_dependencies(whole: &mut Whole, nodes: &[(Address, Value)]) {
     for (address, spec) in nodes {
         let mut texts = Vec::new();
         let settings = spec.as_object().into_iter().flatten();
-        for (_, value) in settings.filter(|(field, _)| *field != "tags") {
+        for (_, value) in settings.filter(|(field, _)| !OWN.contains(&field.as_str())) {
             collect_texts(value, &mut texts);
         }
         if let Some((record, _)) = whole.nodes.get_mut(address) {
@@ -339,10 +350,11 @@ fn strangers(
     strangers
 }
 
-fn as_record(node: &Node, live: &AnyLive) -> Record {
+/// The record of what was found; without the tags of others, which are not ours to take away.
+pub(super) fn as_record(node: &Node, live: &AnyLive) -> Record {
     Record {
         outputs: Some(live.outputs.clone()),
-        spec: Some(live.spec.clone()),
+        spec: Some(without_foreign_tags(&live.spec, &node.spec, None)),
         dependencies: node.dependencies(),
         ..Record::new(node.kind)
     }

@@ -175,7 +175,7 @@ async fn delete_recorded(
     });
     let plan = Plan {
         nodes,
-        foreign: Vec::new(),
+        ..Plan::default()
     };
     let nothing = Declaration::default();
     let mut report = apply(context, &nothing, &plan, journal, options.apply.clone()).await;

@@ -84,6 +84,11 @@ impl Stop {
         (Stopper(sender), Self(receiver))
     }
 
+    /// One that never comes: the second signal still ends the process.
+    pub fn never() -> Self {
+        Self::pair().1
+    }
+
     /// Says whether the run was asked to stop.
     pub fn is_stopped(&self) -> bool {
         self.0.borrow().is_some()

@@ -220,9 +220,16 @@ pub struct Tags(pub BTreeMap<String, String>);
 pub const STACK_TAG: &str = "orderctl:stack";
 /// The tag that says which node of the declaration a resource is.
 pub const NODE_TAG: &str = "orderctl:node";
+/// The tag that lists, with spaces between them, the settings that are kept as they were found when
+/// the resource was taken over: AWS cannot change them, and the declaration has others.
+pub const KEPT_TAG: &str = "orderctl:kept";
+/// The tag by which AWS says which CloudFormation stack made a resource: the only one of AWS's own
+/// that [`Tags::from_pairs`] keeps.
+pub const CLOUDFORMATION_TAG: &str = "aws:cloudformation:stack-name";
 
 impl Tags {
-    /// Collects tags as AWS returned them, leaving out AWS's own (`aws:…`), which are never drift.
+    /// Collects tags as AWS returned them, leaving out AWS's own (`aws:…`), which are never drift, but
+    /// for [`CLOUDFORMATION_TAG`], which says whose a resource is.
     pub fn from_pairs<K: Into<String>, V: Into<String>>(
         pairs: impl IntoIterator<Item = (K, V)>,
     ) -> Self {
@@ -230,7 +237,7 @@ impl Tags {
             pairs
                 .into_iter()
                 .map(|(key, value)| (key.into(), value.into()))
-                .filter(|(key, _)| !key.starts_with("aws:"))
+                .filter(|(key, _)| !key.starts_with("aws:") || key == CLOUDFORMATION_TAG)
                 .collect(),
         )
     }

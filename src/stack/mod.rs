@@ -20,6 +20,8 @@ mod security;
 mod tests;
 mod watching;
 
+use std::collections::BTreeMap;
+
 use crate::config::{Config, Suffix};
 use crate::engine::{Declaration, Graph, GraphError};
 use crate::kinds::iam::{ServiceLinkedRole, ServiceLinkedRoleSpec};
@@ -41,6 +43,21 @@ pub struct Facts {
 /// The name of the repository that holds the stack's images.
 pub fn repository_name(suffix: &Suffix) -> String {
     format!("order-api-{suffix}")
+}
+
+/// The Availability Zones of a stack of which some or all exists: those its subnets stand in, by
+/// node, and for those that are not made yet the first others that are `offered`. Nothing if too
+/// few are.
+pub fn zones(subnets: &BTreeMap<String, String>, offered: &[String]) -> Option<[String; 3]> {
+    let mut zones = network::zones_of(subnets);
+    for index in 0..zones.len() {
+        if zones[index].is_none() {
+            let is_free = |zone: &&String| !zones.contains(&Some((*zone).clone()));
+            zones[index] = Some(offered.iter().find(is_free)?.clone());
+        }
+    }
+    let zones: Vec<String> = zones.into_iter().flatten().collect();
+    zones.try_into().ok()
 }
 
 /// Declares the stack.

@@ -1,5 +1,7 @@
 //! The network: one VPC over three Availability Zones, a public and a private subnet in each.
 
+use std::collections::BTreeMap;
+
 use super::Stack;
 use crate::config::Nat;
 use crate::kinds::ec2::{
@@ -104,6 +106,15 @@ fn subnets(stack: &mut Stack<'_>, vpc: &Handle<Vpc>, tier: Tier) -> Vec<Handle<S
         subnets.push(stack.add(&address, spec));
     }
     subnets
+}
+
+/// The Availability Zones that subnets which exist stand in, by their nodes; of each place in the
+/// order, the zone if it is known.
+pub(super) fn zones_of(subnets: &BTreeMap<String, String>) -> [Option<String>; 3] {
+    [1, 2, 3].map(|number| {
+        let zone = |tier: Tier| subnets.get(&format!("{}-subnet-{number}", tier.word()));
+        zone(Tier::Public).or(zone(Tier::Private)).cloned()
+    })
 }
 
 const ANYWHERE: ipnet::Ipv4Net = ipnet::Ipv4Net::new_assert(std::net::Ipv4Addr::UNSPECIFIED, 0);

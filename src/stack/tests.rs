@@ -153,3 +153,24 @@ fn a_parked_service_has_no_tasks_and_nothing_that_would_start_some() {
         (&10.into(), &false.into())
     );
 }
+
+#[test]
+fn the_zones_of_subnets_that_exist_come_first_and_the_rest_is_filled_up() {
+    let offered = ["a", "b", "c", "d"].map(str::to_owned);
+    let zones = |subnets: &[(&str, &str)], offered: &[String]| {
+        let pair = |(node, zone): &(&str, &str)| ((*node).to_owned(), (*zone).to_owned());
+        super::zones(&subnets.iter().map(pair).collect(), offered)
+    };
+    let one_of_each = [
+        ("public-subnet-1", "b"),
+        ("private-subnet-2", "c"),
+        ("public-subnet-3", "d"),
+    ];
+    let two = [("private-subnet-3", "c"), ("public-subnet-1", "a")];
+    let chosen = |subnets: &[(&str, &str)]| zones(subnets, &offered).unwrap();
+    assert_eq!(chosen(&[]), ["a", "b", "c"]);
+    assert_eq!(chosen(&one_of_each), ["b", "c", "d"]);
+    assert_eq!(chosen(&[("public-subnet-2", "a")]), ["b", "a", "c"]);
+    assert_eq!(chosen(&two), ["a", "b", "c"]);
+    assert_eq!(zones(&[("public-subnet-1", "a")], &offered[..2]), None);
+}

@@ -3,10 +3,12 @@
 
 mod board;
 pub mod difference_view;
+pub mod import_view;
 pub mod json;
 pub mod plan_view;
 pub mod printer;
 pub mod progress;
+pub mod rebuild_view;
 mod removal_view;
 pub mod report_view;
 mod screen;

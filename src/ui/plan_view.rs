@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::style::Style;
 use super::text::{action_name, clean};
 use super::values::{differences, inline, masked, settings};
-use crate::engine::{Action, Plan, PlannedNode};
+use crate::engine::{Action, Plan, PlannedNode, Whose};
 use crate::resource::{Condition, FieldChange, Replacement, UNKNOWN};
 
 pub use super::removal_view::{removal_to_json, render_removal};
@@ -18,7 +18,7 @@ pub fn render(plan: &Plan, style: &Style, show_unchanged: bool) -> String {
     for node in plan.nodes.iter().filter(|node| !is_foreign(plan, node)) {
         let stays = node.action == Action::NoChange && !node.is_waiting();
         if !stays || show_unchanged || !node.runtime.is_empty() {
-            lines.push(headline(node, style));
+            lines.push(headline(plan, node, style));
             lines.extend(fields(node, style));
         }
     }
@@ -28,13 +28,24 @@ pub fn render(plan: &Plan, style: &Style, show_unchanged: bool) -> String {
     for node in &plan.foreign {
         let what = format!("{} {}{}", node.kind, node.address, found_as(node));
         let error = style.red("error:");
-        lines.push(format!("{error} {what} exists and is not this stack's"));
+        let whose = plan.whose.get(&node.address).map(whose);
+        let whose = whose.map(|whose| format!(" ({whose})")).unwrap_or_default();
+        lines.push(format!(
+            "{error} {what} exists and is not this stack's{whose}"
+        ));
     }
     if !plan.foreign.is_empty() {
         let hint = style.cyan("hint:");
-        lines.push(format!(
-            "{hint} use another suffix, delete it, or take it over with `orderctl up --adopt`"
-        ));
+        let can_be_taken = plan.foreign.iter().all(|node| {
+            let whose = plan.whose.get(&node.address);
+            whose.is_none_or(Whose::may_lose_it)
+        });
+        lines.push(match can_be_taken {
+            true => format!(
+                "{hint} use another suffix, delete it, or take it over with `orderctl up --adopt`"
+            ),
+            false => format!("{hint} use another suffix; nothing is taken from another stack"),
+        });
     }
     lines.push(style.bold(summary(plan)));
     lines.join("\n")
@@ -46,21 +57,35 @@ fn is_foreign(plan: &Plan, node: &PlannedNode) -> bool {
         .any(|foreign| foreign.address == node.address)
 }
 
+fn whose(whose: &Whose) -> String {
+    clean(&whose.to_string())
+}
+
 /// The name AWS knows the found resource by.
 fn found_as(node: &PlannedNode) -> String {
+    name_of(node)
+        .map(|name| format!(" ({name})"))
+        .unwrap_or_default()
+}
+
+fn name_of(node: &PlannedNode) -> Option<String> {
     let outputs = node.live.as_ref().map(|live| &live.outputs);
     let of = |value: &Value, key: &str| value.get(key)?.as_str().map(clean);
     let name = outputs.and_then(|outputs| of(outputs, "arn").or_else(|| of(outputs, "id")));
-    let name = name.or_else(|| of(&node.want, "name"));
-    name.map(|name| format!(" ({name})")).unwrap_or_default()
+    name.or_else(|| of(&node.want, "name"))
 }
 
 /// Wide enough for every action; `no change` is seldom shown.
 const ACTION_WIDTH: usize = 7;
 
-fn headline(node: &PlannedNode, style: &Style) -> String {
+fn headline(plan: &Plan, node: &PlannedNode, style: &Style) -> String {
     let condition = node.live.as_ref().map(|live| &live.condition);
     let mut remarks: Vec<String> = Vec::new();
+    let mut name = String::new();
+    if let Some(holder) = plan.whose.get(&node.address) {
+        name = found_as(node);
+        remarks.push(whose(holder));
+    }
     let (symbol, word) = match (node.action, condition) {
         (Action::Create, _) => ("+", "create"),
         (Action::Adopt, _) => ("↪", "adopt"),
@@ -93,7 +118,7 @@ fn headline(node: &PlannedNode, style: &Style) -> String {
         Action::Replace | Action::Delete => style.red(action),
         Action::NoChange => style.dim(action),
     };
-    let mut line = format!("{action} {} {}", node.kind, style.bold(&node.address));
+    let mut line = format!("{action} {} {}{name}", node.kind, style.bold(&node.address));
     if !remarks.is_empty() {
         line.push_str(&format!(" ({})", remarks.join("; ")));
     }
@@ -245,7 +270,10 @@ pub fn summary(plan: &Plan) -> String {
 ///   a create one per field, `from` null. What is not known yet is "(known after apply)", what
 ///   smells of a secret "(sensitive)";
 /// - `runtimeOwned`: `path`, `live`, `declared` of fields the running system owns;
-/// - `foreign`: `address`, `kind` of resources that have our names but are not this stack's.
+/// - `takenOver` of a node: null, or for a resource of others that is to become this stack's the `name`
+///   AWS knows it by and `whose` it is, as its tags say;
+/// - `foreign`: `address`, `kind`, `name`, `whose` of resources that have our names but are not this
+///   stack's and stay so.
 pub fn to_json(plan: &Plan) -> Value {
     let Counts {
         create,
@@ -272,14 +300,26 @@ pub fn to_json(plan: &Plan) -> Value {
             "waiting": waiting,
             "failed": failed,
         },
-        "nodes": plan.nodes.iter().map(node_json).collect::<Vec<_>>(),
+        "nodes": plan.nodes.iter().map(|node| node_json(plan, node)).collect::<Vec<_>>(),
         "foreign": foreign
-            .map(|node| json!({ "address": node.address, "kind": node.kind }))
+            .map(|node| {
+                json!({
+                    "address": node.address,
+                    "kind": node.kind,
+                    "name": name_of(node),
+                    "whose": plan.whose.get(&node.address).map(whose),
+                })
+            })
             .collect::<Vec<_>>(),
     })
 }
 
-fn node_json(node: &PlannedNode) -> Value {
+fn node_json(plan: &Plan, node: &PlannedNode) -> Value {
+    let holder = plan
+        .whose
+        .get(&node.address)
+        .filter(|_| !is_foreign(plan, node));
+    let taken_over = holder.map(|holder| json!({ "name": name_of(node), "whose": whose(holder) }));
     let order = match (node.action, node.profile.replacement) {
         (Action::Replace, Replacement::DeleteFirst) => json!("deleteFirst"),
         (Action::Replace, Replacement::CreateFirst) => json!("createFirst"),
@@ -315,6 +355,7 @@ fn node_json(node: &PlannedNode) -> Value {
         "waiting": node.is_waiting() && failure(node).is_none(),
         "failure": failure(node),
         "destroysData": node.loses_data(),
+        "takenOver": taken_over,
         "changes": changes,
         "runtimeOwned": runtime.collect::<Vec<_>>(),
     })

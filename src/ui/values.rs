@@ -22,9 +22,20 @@ pub(super) fn masked(path: &str, value: &Value) -> Value {
     match value {
         Value::Array(items) => items.iter().map(|item| masked(path, item)).collect(),
         Value::Object(map) => masked_object(path, map),
+        Value::String(text) if has_credentials(text) => cover(value),
         Value::String(text) => masked_json(path, text),
         _ => value.clone(),
     }
+}
+
+/// Says whether a text is an address with a password in it: `mysql://user:password@host`.
+fn has_credentials(text: &str) -> bool {
+    let Some((_, rest)) = text.split_once("://") else {
+        return false;
+    };
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let user = authority.rsplit_once('@').map(|(user, _)| user);
+    user.is_some_and(|user| user.contains(':'))
 }
 
 fn masked_object(path: &str, map: &Map<String, Value>) -> Value {

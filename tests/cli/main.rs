@@ -7,7 +7,9 @@
 mod driver;
 
 mod help;
+mod import;
 mod interruption;
+mod lost_state;
 mod outputs;
 mod refusals;
 mod sandbox;

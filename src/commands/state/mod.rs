@@ -4,6 +4,7 @@ mod list;
 mod migrate;
 mod pull;
 mod push;
+mod rebuild;
 mod rm;
 mod show;
 mod unlock;
@@ -13,9 +14,9 @@ use std::process::ExitCode;
 
 use clap::Subcommand;
 
-use super::CommandError;
 use super::hold::take_lock;
 use super::session::Local;
+use super::{CommandError, interrupt};
 use crate::cli::Globals;
 use crate::resource::Address;
 use crate::state::{State, Store};
@@ -23,8 +24,8 @@ use crate::ui::Printer;
 
 /// Looks at what is recorded of a stack, and mends it.
 ///
-/// The state is a journal and a cache; AWS is the truth. None of these commands asks AWS anything,
-/// unless the states are kept there, and none changes a resource.
+/// The state is a journal and a cache; AWS is the truth. None of these commands but `rebuild` asks AWS
+/// anything, unless the states are kept there, and none changes a resource.
 #[derive(Debug, Subcommand)]
 #[allow(
     missing_docs,
@@ -36,6 +37,7 @@ pub enum StateCommand {
     Rm(rm::RmArgs),
     Pull(pull::PullArgs),
     Push(push::PushArgs),
+    Rebuild(rebuild::RebuildArgs),
     Unlock(unlock::UnlockArgs),
     Migrate(migrate::MigrateArgs),
 }
@@ -52,6 +54,7 @@ pub async fn run(
         StateCommand::Rm(args) => rm::run(args, globals, printer).await,
         StateCommand::Pull(args) => pull::run(args, globals, printer).await,
         StateCommand::Push(args) => push::run(args, globals, printer).await,
+        StateCommand::Rebuild(args) => rebuild::run(args, globals, printer).await,
         StateCommand::Unlock(args) => unlock::run(args, globals, printer).await,
         StateCommand::Migrate(args) => migrate::run(args, globals, printer).await,
     }
@@ -131,6 +134,8 @@ async fn under_lock<T>(
     work: impl AsyncFnOnce() -> Result<T, CommandError>,
 ) -> Result<T, CommandError> {
     let (lock, _) = take_lock(store, stack, purpose, globals, printer).await?;
+    // What is short is not broken off, so that the lock is given back.
+    let _ends_by_itself = interrupt::changing();
     let done = work().await;
     let given_back = lock.release().await;
     let done = done?;

@@ -3,8 +3,8 @@
 use super::faults::Operation::{Create, Delete};
 use super::kinds::{Arn, Certificate, Network, Rule, Settings, Store, Traits};
 use super::world::{World, at, settings, stack};
-use crate::engine::{Action, Declaration, Left};
-use crate::resource::{Resolved, Tags};
+use crate::engine::{Action, Declaration, Left, Whose};
+use crate::resource::{NODE_TAG, Resolved, STACK_TAG, Tags};
 
 fn foreign(name: &str) -> Settings<Resolved> {
     let tags = Tags::from_pairs([("Team", "payments")]);
@@ -101,6 +101,65 @@ async fn a_stranger_is_taken_over_when_asked_to() {
         world.plan(&declaration).await.is_empty(),
         "it is ours by now"
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stranger_that_cannot_be_changed_in_place_is_planned_to_be_replaced() {
+    let mut world = World::new();
+    let stranger = Settings {
+        shape: 7,
+        ..foreign("store")
+    };
+    world.cloud.plant(Store::behaviour(), "store", stranger);
+    world.adopt = true;
+    let declaration = one_store();
+    let plan = world.plan(&declaration).await;
+    let store = plan.node(&at("store")).unwrap();
+    assert_eq!(store.action, Action::Replace);
+    assert_eq!(store.forced_by(), ["shape"]);
+    let taken: Vec<_> = plan.taken_over().map(|n| n.address.as_str()).collect();
+    assert_eq!(taken, ["store"]);
+    let report = world.up(&declaration).await.report();
+    assert!(report.is_complete(), "{report:?}");
+    world.assert_consistent();
+    assert_eq!(world.inventory()["store"][0].shape, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_another_stack_of_ours_holds_is_never_taken_over() {
+    let mut world = World::new();
+    let theirs = Settings {
+        tags: Some(Tags::from_pairs([(STACK_TAG, "prod"), (NODE_TAG, "store")])),
+        ..settings("store")
+    };
+    world
+        .cloud
+        .plant(Store::behaviour(), "stranger", theirs.clone());
+    world.adopt = true;
+    let declaration = one_store();
+    let plan = world.plan(&declaration).await;
+    let left: Vec<_> = plan.foreign.iter().map(|n| n.address.as_str()).collect();
+    assert_eq!(left, ["store"]);
+    assert_eq!(plan.whose[&at("store")], Whose::Stack("prod".into()));
+    assert_eq!(plan.taken_over().count(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stranger_that_appears_after_the_plan_is_refused_even_if_others_may_be_taken_over() {
+    let mut world = World::new();
+    world.adopt = true;
+    let declaration = one_store();
+    let refused = super::faults::Effect::Refuse("NotFoundYet");
+    world.cloud.faults(&[Create], "store", 9, refused);
+    let meanwhile = async {
+        world.pass(1).await;
+        world
+            .cloud
+            .plant(Store::behaviour(), "stranger", foreign("store"));
+    };
+    let (ended, ()) = tokio::join!(world.up(&declaration), meanwhile);
+    assert_eq!(ended.report().failed[0].left, Left::Nothing);
+    assert_eq!(world.inventory()["stranger"][0], foreign("store"));
 }
 
 #[tokio::test(start_paused = true)]

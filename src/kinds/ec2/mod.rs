@@ -34,7 +34,7 @@ pub use security_group::{SecurityGroup, SecurityGroupOutputs, SecurityGroupSpec}
 pub use security_group_rule::{
     Direction, Peer, SecurityGroupRule, SecurityGroupRuleOutputs, SecurityGroupRuleSpec,
 };
-pub use subnet::{Subnet, SubnetOutputs, SubnetSpec};
+pub use subnet::{Subnet, SubnetOutputs, SubnetSpec, zones_of_stack};
 pub use vpc::{Vpc, VpcOutputs, VpcSpec};
 pub use vpc_endpoint::{VpcEndpoint, VpcEndpointOutputs, VpcEndpointSpec};
 

@@ -1,14 +1,18 @@
 //! `ec2/subnet`: one address range of a VPC, in one Availability Zone.
 
+use std::collections::BTreeMap;
+
 use aws_sdk_ec2::types::{AttributeBooleanValue, Filter, ResourceType, Subnet as AwsSubnet, Tag};
 use serde::{Deserialize, Serialize};
 
 use super::interfaces::{self, Held};
-use super::{Described, SubnetId, VpcId, change_tags, find, swept, tag_on_create, tags_of};
+use super::{
+    Described, SubnetId, VpcId, change_tags, find, of_stack, swept, tag_on_create, tags_of,
+};
 use crate::aws::{Answer, Aws, GoneIsNone, missing};
 use crate::resource::{
-    Changes, Condition, Identity, Last, Live, Refusal, Resolved, Resource, Result, Scope, Stage,
-    Tags, outputs,
+    Changes, Condition, Identity, Last, Live, NODE_TAG, Refusal, Resolved, Resource, Result, Scope,
+    Stage, Tags, outputs,
 };
 
 /// An `AWS::EC2::Subnet`.
@@ -153,6 +157,24 @@ impl Described for AwsSubnet {
     }
 }
 
+/// The Availability Zones of a stack's subnets, by the node that each of them is. Reads its tags, so
+/// it needs no state.
+pub async fn zones_of_stack(aws: &Aws, stack: &str) -> Result<BTreeMap<String, String>> {
+    let scope = Scope {
+        stack: stack.to_owned(),
+        ..Scope::default()
+    };
+    let subnets = of_stack::<AwsSubnet>(aws, &scope).await?;
+    let zone = |subnet: &AwsSubnet| {
+        let Tags(mut tags) = tags_of(subnet.tags());
+        Some((
+            tags.remove(NODE_TAG)?,
+            subnet.availability_zone()?.to_owned(),
+        ))
+    };
+    Ok(subnets.iter().filter_map(zone).collect())
+}
+
 fn live(subnet: AwsSubnet) -> Result<Live<Subnet>> {
     let field = |name| missing(AwsSubnet::OPERATION, name);
     let cidr = subnet.cidr_block().and_then(|text| text.parse().ok());
@@ -248,6 +270,23 @@ mod tests {
             let live = Subnet::observe(&aws, &scope("public-subnet-1"), &want(), Some(&last)).await;
             assert_eq!(live.unwrap().map(|live| live.spec.tags), expected, "{id}");
         }
+    }
+
+    #[tokio::test]
+    async fn the_zones_of_a_stack_stand_in_its_subnets() {
+        let ours = mock!(Client::describe_subnets)
+            .match_requests(|r| r.filters()[0].name() == Some("tag:orderctl:stack"))
+            .then_output(|| {
+                let mut untagged = in_aws();
+                untagged.tags = None;
+                DescribeSubnetsOutput::builder()
+                    .subnets(in_aws())
+                    .subnets(untagged)
+                    .build()
+            });
+        let zones = zones_of_stack(&mocked(&[&ours]), "dev").await.unwrap();
+        let expected = ("public-subnet-1".to_owned(), "us-east-1a".to_owned());
+        assert_eq!(zones, [expected].into());
     }
 
     #[tokio::test]

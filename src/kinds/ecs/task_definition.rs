@@ -191,7 +191,7 @@ impl Resource for TaskDefinition {
     }
 
     /// Deregisters and deletes every revision of the family that carries our stack's tag, those of
-    /// releases included. What AWS keeps while a task still runs it shows as `DELETE_IN_PROGRESS`
+    /// releases included, and the one in use, which may have been taken over without. What AWS keeps while a task still runs it shows as `DELETE_IN_PROGRESS`
     /// and goes by itself.
     async fn delete(aws: &Aws, scope: &Scope, live: &Live<Self>) -> Result<()> {
         // The ones deregistered by an interrupted run come first; each batch is finished before the
@@ -201,7 +201,9 @@ impl Resource for TaskDefinition {
                 let mut ours = Vec::new();
                 for arn in batch {
                     let tags = read(aws, arn).await?.map(|found| found.tags);
-                    if tags.is_some_and(|tags| tags.0.get(STACK_TAG) == Some(&scope.stack)) {
+                    let is_tagged =
+                        tags.is_some_and(|tags| tags.0.get(STACK_TAG) == Some(&scope.stack));
+                    if is_tagged || **arn == *live.outputs.arn {
                         ours.push(arn.clone());
                     }
                 }

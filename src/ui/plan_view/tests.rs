@@ -119,7 +119,7 @@ fn every_action() -> Plan {
             node(Action::NoChange, "sns/topic", "alarms"),
             reader,
         ],
-        foreign: Vec::new(),
+        ..Plan::default()
     }
 }
 
@@ -188,7 +188,7 @@ fn no_secret_is_printed_by_any_action() {
     update.runtime = Changes(vec![change("token", json!("hunter2"), json!("hunter2"))]);
     let plan = Plan {
         nodes: vec![create, update],
-        foreign: Vec::new(),
+        ..Plan::default()
     };
     let text = render(&plan, &Style::PLAIN, true);
     assert!(!text.contains("hunter2"), "{text}");
@@ -206,6 +206,7 @@ fn a_resource_of_somebody_else_is_an_error_and_not_taken_over() {
     let plan = Plan {
         nodes: vec![theirs.clone()],
         foreign: vec![theirs],
+        ..Plan::default()
     };
     insta::assert_snapshot!(render(&plan, &Style::PLAIN, true), @r"
     error: iam/role task-role (arn:aws:iam::1:role/ecs-task-dev) exists and is not this stack's
@@ -218,7 +219,7 @@ fn a_resource_of_somebody_else_is_an_error_and_not_taken_over() {
 fn nothing_to_do_is_said_in_one_line() {
     let plan = Plan {
         nodes: vec![node(Action::NoChange, "a/b", "one")],
-        foreign: Vec::new(),
+        ..Plan::default()
     };
     assert_eq!(
         render(&plan, &Style::PLAIN, false),
@@ -232,7 +233,7 @@ fn a_resource_that_failed_is_not_called_unchanged() {
     failed.live.as_mut().unwrap().condition = Condition::Failed("CAA_ERROR".to_owned());
     let plan = Plan {
         nodes: vec![failed],
-        foreign: Vec::new(),
+        ..Plan::default()
     };
     insta::assert_snapshot!(render(&plan, &Style::PLAIN, false), @r"
     ! failed  acm/certificate certificate (AWS says CAA_ERROR)
@@ -265,6 +266,7 @@ fn the_json_says_what_the_text_says() {
         json!({
             "address": "vpc", "kind": "ec2/vpc", "action": "create", "order": null,
             "reason": null, "waiting": false, "failure": null, "destroysData": false,
+            "takenOver": null,
             "changes": [
                 { "path": "cidr", "from": null, "to": "10.0.0.0/16", "drift": false,
                   "forcesReplacement": false },

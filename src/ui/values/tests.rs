@@ -22,6 +22,20 @@ fn secrets_are_masked_wherever_they_stand() {
 }
 
 #[test]
+fn a_password_inside_of_an_address_is_masked_with_it() {
+    for (text, is_masked) in [
+        ("mysql://admin:hunter2@db:3306/orders", true),
+        ("https://user:hunter2@example.com", true),
+        ("https://example.com/a:b@c", false),
+        ("arn:aws:s3:::bucket", false),
+        ("user@example.com", false),
+    ] {
+        let value = masked("environment.URL", &json!(text));
+        assert_eq!(value != json!(text), is_masked, "{text}");
+    }
+}
+
+#[test]
 fn what_only_speaks_of_secrets_is_shown() {
     let spec = json!({
         "secret": "order-api-db-password-dev",

@@ -21,6 +21,7 @@ ACTIONS = (
     "drop-before",
     "drop-after",
     "deny",
+    "quote",
     "delay",
     "hold-before",
     "hold-after",

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from ..clock import CLOCK
-from .answers import Answer, denied, failed, throttled
+from .answers import Answer, denied, failed, quoted, throttled
 from .calls import Call
 from .faults import Fault
 from .operations import identify, writes
@@ -20,7 +20,7 @@ _OTHER_PATHS = ("/moto-api", "/favicon.ico", "/latest/meta-data/", "/latest/api/
 
 _CODE = re.compile(rb"<Code>([^<]+)</Code>")
 
-_REFUSALS = {"throttle": throttled, "error-before": failed, "deny": denied}
+_REFUSALS = {"throttle": throttled, "error-before": failed, "deny": denied, "quote": quoted}
 
 
 class ConnectionDropped(ConnectionAbortedError):
