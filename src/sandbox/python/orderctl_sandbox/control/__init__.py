@@ -57,6 +57,7 @@ Faults are asked in the order in which they were added. A call that one has hit 
 ``delay``         waits ``seconds``, then applies and answers
 ``hold-before``   waits until released, then applies and answers
 ``hold-after``    applies, waits until released, then answers
+``hold-both``     waits until released, applies, waits until released again, then answers
 ================  =====================================================================================================
 
 A call in the log:

@@ -56,7 +56,7 @@ class InterceptedCalls:
         if action == "delay":
             time.sleep(fault.seconds)
         if action == "drop-before" or (
-            action == "hold-before" and not self.control.faults.hold(call, fault, "before")
+            action in ("hold-before", "hold-both") and not self.control.faults.hold(call, fault, "before")
         ):
             self._enter(call)
             return None
@@ -64,7 +64,9 @@ class InterceptedCalls:
             self._enter(call)
             return _REFUSALS[action](environ, call)
         answer = self._apply(environ, call)
-        if action == "drop-after" or (action == "hold-after" and not self.control.faults.hold(call, fault, "after")):
+        if action == "drop-after" or (
+            action in ("hold-after", "hold-both") and not self.control.faults.hold(call, fault, "after")
+        ):
             return None
         return failed(environ, call) if action == "error-after" else answer
 
