@@ -17,5 +17,6 @@ mod secrets;
 mod shared_state;
 mod stacks;
 mod state;
+mod state_in_a_bucket;
 mod state_moves;
 mod streams;

@@ -7,13 +7,13 @@ use serde_json::Value;
 
 use crate::driver::{Gate, Running, Sandbox, Workplace, http};
 
-const BUCKET: &str = "states-of-a-team";
-const STATE: &str = "--state s3://states-of-a-team/order";
+pub(crate) const BUCKET: &str = "states-of-a-team";
+pub(crate) const STATE: &str = "--state s3://states-of-a-team/order";
 /// Longer than a lease lasts.
 const LONG: &str = "--lock-timeout 5m";
 
 /// A sandbox with an empty bucket.
-fn with_bucket() -> Sandbox {
+pub(crate) fn with_bucket() -> Sandbox {
     let sandbox = Sandbox::start();
     let made = http::s3(sandbox.endpoint(), "PUT", &format!("/{BUCKET}"), "");
     assert_eq!(made.0, 200, "{}", made.1);
@@ -21,7 +21,7 @@ fn with_bucket() -> Sandbox {
 }
 
 /// The object's text, if there is one.
-fn text(sandbox: &Sandbox, key: &str) -> Option<String> {
+pub(crate) fn text(sandbox: &Sandbox, key: &str) -> Option<String> {
     let path = format!("/{BUCKET}/order/{key}");
     match http::s3(sandbox.endpoint(), "GET", &path, "") {
         (200, body) => Some(body),
@@ -54,7 +54,7 @@ fn vpcs(sandbox: &Sandbox) -> usize {
 }
 
 /// An `up` that is held at a request that contains `text`.
-fn held_at(gate: &Gate, place: &Workplace) -> Running {
+pub(crate) fn held_at(gate: &Gate, place: &Workplace) -> Running {
     let line = format!(
         "up --suffix dev --yes {STATE} --endpoint-url {}",
         gate.endpoint

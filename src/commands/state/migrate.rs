@@ -12,7 +12,8 @@ use super::super::session::{DONE, Local, open_store, store_at};
 use super::super::show_before_asking;
 use super::{CommandError, changed_meanwhile, confirm, nothing_recorded};
 use crate::cli::Globals;
-use crate::state::{Lock, State, Store};
+use crate::config;
+use crate::state::{Location, Lock, State, Store};
 use crate::ui::Printer;
 
 /// Copies the state of the stack to another place, or those of all stacks.
@@ -40,6 +41,7 @@ pub(super) async fn run(
     globals: &Globals,
     printer: &Printer,
 ) -> Result<ExitCode, CommandError> {
+    config::check_place("--to", &args.to)?;
     let (settings, source) = open_store(globals, printer).await?;
     let here = settings.state.as_deref().unwrap_or("state");
     if is_same_place(here, &args.to) {
@@ -72,10 +74,16 @@ pub(super) async fn run(
     migration.run(&stacks, globals, printer).await
 }
 
-/// Says whether two locations are one directory.
+/// Says whether two locations are one.
 fn is_same_place(one: &str, other: &str) -> bool {
-    let found = |location: &str| fs::canonicalize(location).ok();
-    one == other || found(one).is_some_and(|one| found(other) == Some(one))
+    let (one, other) = (Location::of(Some(one)), Location::of(Some(other)));
+    match (&one, &other) {
+        (Location::Directory(one), Location::Directory(other)) => {
+            let found = fs::canonicalize(one).ok();
+            one == other || found.is_some_and(|one| fs::canonicalize(other).ok() == Some(one))
+        }
+        _ => one == other,
+    }
 }
 
 struct Migration {
