@@ -55,7 +55,14 @@ use verbs::VERBS;
 /// How many answers go wrong in one run where the program itself repeats the call.
 const GROUP: usize = 8;
 /// Of how many cells one ends with `down`; where the others end is the same to the last setting.
-const DOWN_EVERY: usize = 8;
+const DOWN_EVERY: usize = 25;
+
+/// The faults that are snapshots in the whole matrix.
+const KILLS: [Fault; 3] = [
+    Fault::KillBeforeSend,
+    Fault::KillAfterAccept,
+    Fault::KillBeforeSave,
+];
 
 /// A job, with what it proves if it passes: cells by fault.
 struct Task {
@@ -130,33 +137,20 @@ fn run_whole(
     // What each number stands for.
     let mut proves: HashMap<usize, Vec<(Fault, String)>> = HashMap::new();
     let mut single: Vec<(usize, usize)> = Vec::new();
-    let mut kept = Vec::new();
+    // Copies of an account end with it.
+    let mut kept = None;
+    let mut unwritten = 0;
     let verdicts = with_crew(origin, scene, workers, |crew| {
-        for fault in [Fault::KillBeforeSend, Fault::KillAfterAccept] {
-            if wanted(fault) {
-                let snapshots = Snapshots::at_calls(scene, fault, &mut next, |number, remains| {
-                    crew.give(number, fault.name().to_owned(), Job::Recover(remains));
-                });
-                proves.extend(snapshots.points.clone());
-                kept.push(snapshots);
+        let snapshots = Snapshots::of_run(scene, |number, remains| {
+            if KILLS.iter().any(|kill| wanted(*kill)) {
+                crew.give(number, "SIGKILL".to_owned(), Job::Recover(remains));
             }
-        }
-        let mut calls_before_save = Vec::new();
-        if wanted(Fault::KillBeforeSave) || wanted(Fault::SaveFails) {
-            let fault = Fault::KillBeforeSave;
-            let (snapshots, before) = Snapshots::at_saves(scene, &mut next, |number, remains| {
-                if wanted(fault) {
-                    crew.give(number, fault.name().to_owned(), Job::Recover(remains));
-                }
-            });
-            if wanted(fault) {
-                proves.extend(snapshots.points.clone());
-            }
-            kept.push(snapshots);
-            calls_before_save = before;
-        }
+            next = number + 1;
+        });
         if wanted(Fault::SaveFails) {
-            for (index, calls) in calls_before_save.iter().enumerate() {
+            let saves = snapshots.calls_before_save.iter().enumerate();
+            // A write that follows on no call is one with the write before.
+            for (index, calls) in saves.filter(|(_, calls)| **calls > 0) {
                 let (number, save) = (next, index as u64 + 1);
                 next += 1;
                 let cells = vec![(Fault::SaveFails, format!("state write {save}")); *calls];
@@ -165,6 +159,13 @@ fn run_whole(
                 crew.give(number, name, Job::Play(Mishap::Disk(Disk::Full(save))));
             }
         }
+        // Nothing is written after the last of them, so nothing of that can fail.
+        unwritten = snapshots.after_last_save;
+        for (number, mut cells) in snapshots.points.clone() {
+            cells.retain(|(fault, _)| wanted(*fault));
+            proves.insert(number, cells);
+        }
+        kept = Some(snapshots);
         let (reads, writes): (Vec<Call>, Vec<Call>) =
             scene.calls.iter().cloned().partition(Call::is_read);
         for (fault, action) in [
@@ -195,6 +196,13 @@ fn run_whole(
         }
     });
     drop(kept);
+    for fault in [Fault::KillBeforeSave, Fault::SaveFails] {
+        if wanted(fault) {
+            let count = table.count(scene.verb.name, fault);
+            count.cells += unwritten;
+            count.passed += unwritten;
+        }
+    }
     let groups: HashMap<usize, usize> = single.into_iter().collect();
     for (number, cells) in proves {
         let Some(verdict) = verdicts.get(&number) else {

@@ -34,10 +34,8 @@ impl Hold {
         globals: &Globals,
         printer: &Printer,
     ) -> Result<Self, CommandError> {
-        let signals = interrupt::holding();
-        let patience = globals.lock_timeout;
         let (store, stack) = (local.store.as_ref(), local.suffix.as_str());
-        let lock = wait_for_lock(store, stack, command, patience, &signals, printer).await?;
+        let (lock, signals) = take_lock(store, stack, command, globals, printer).await?;
         let lease = lock.lease();
         let (stopper, stop) = Stop::pair();
         let (watched, to_printer) = (lease.clone(), printer.clone());
@@ -115,21 +113,23 @@ impl Hold {
     }
 }
 
-/// Takes the lock, and while somebody else holds it tries again for as long as `patience`.
-async fn wait_for_lock(
+/// Takes the lock, and while somebody else holds it tries again for as long as `--lock-timeout`
+/// says. From here on the command ends by itself when a signal comes, which stops what this gives.
+pub(super) async fn take_lock(
     store: &dyn Store,
     stack: &str,
     purpose: &str,
-    patience: Duration,
-    stop: &Stop,
+    globals: &Globals,
     printer: &Printer,
-) -> Result<Lock, CommandError> {
+) -> Result<(Lock, Stop), CommandError> {
+    let stop = interrupt::holding();
+    let patience = globals.lock_timeout;
     let begun = Instant::now();
     let mut pause = LOOKS.0;
     let mut told = None;
     loop {
         let locked = match store.lock(stack, purpose).await {
-            Ok(lock) => return Ok(lock),
+            Ok(lock) => return Ok((lock, stop)),
             Err(locked @ StateError::Locked { .. }) => locked,
             Err(error) => return Err(error.into()),
         };
@@ -144,7 +144,7 @@ async fn wait_for_lock(
             told = Some(who);
             printer.note(format!("{locked}; waiting for it"));
         }
-        settle(pause.min(left), stop).await;
+        settle(pause.min(left), &stop).await;
         if stop.is_stopped() {
             return Err(CommandError::interrupted());
         }

@@ -244,6 +244,11 @@ pub fn load(overrides: &Overrides) -> Result<Settings, ConfigError> {
     })
 }
 
+/// Checks a place for states that a flag of one command names, as `--state` is checked.
+pub fn check_place(flag: &'static str, place: &str) -> Result<(), ConfigError> {
+    shapes::state(place).map_err(|fault| outside(Origin::Flag(flag), fault))
+}
+
 fn given<'a>(
     flag: &'static str,
     from_flag: &'a Option<String>,

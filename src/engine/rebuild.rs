@@ -120,6 +120,8 @@ pub async fn rebuild(
                 false => without_foreign_tags(&live.spec, &want, None),
             }),
             retired: found.map_or_else(Vec::new, |(record, _)| record.retired.clone()),
+            // It may have been made a moment ago, and the next look miss it.
+            created_at: Some(Timestamp::now()),
             ready_at: (live.condition == Condition::Ready).then(Timestamp::now),
             ..as_record(node, live)
         };

@@ -81,6 +81,16 @@ impl Error {
         self
     }
 
+    /// Takes the message away if it repeats a part of `secret`, which the request carried: AWS quotes
+    /// what it refuses (law 7). Kinds call this for every request that carries one.
+    #[must_use]
+    pub fn hiding(mut self, secret: &str) -> Self {
+        if repeats(&self.0.message, secret) {
+            self.0.message = "AWS's message is not shown, because it repeats a secret".to_owned();
+        }
+        self
+    }
+
     /// Adds what uses the thing that cannot be deleted.
     #[must_use]
     pub fn with_users(mut self, users: &[String]) -> Self {
@@ -150,6 +160,33 @@ impl Error {
     }
 }
 
+/// How much of a secret in a row is no coincidence.
+const TELLING: usize = 8;
+
+/// Says whether the text holds a part of the secret, as it is, as JSON, or as a URL writes it.
+fn repeats(text: &str, secret: &str) -> bool {
+    if secret.is_empty() {
+        return false;
+    }
+    let json = serde_json::Value::from(secret).to_string();
+    let url: String = secret
+        .bytes()
+        .map(|byte| match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => {
+                char::from(byte).to_string()
+            }
+            _ => format!("%{byte:02X}"),
+        })
+        .collect();
+    [secret, json.trim_matches('"'), &url].iter().any(|form| {
+        let letters: Vec<char> = form.chars().collect();
+        let length = TELLING.min(letters.len());
+        letters
+            .windows(length)
+            .any(|part| text.contains(&part.iter().collect::<String>()))
+    })
+}
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: ", self.0.operation)?;
@@ -171,3 +208,41 @@ impl fmt::Debug for Error {
 }
 
 impl std::error::Error for Error {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_that_repeats_a_secret_is_not_shown() {
+        let secret = r#"q7&Zt"\p=8Rk2!mVx%9Wc'"#;
+        let shown = |message: String| {
+            let error = Error::new("rds:CreateDBCluster", Class::Refused, message);
+            error
+                .with_code("InvalidParameterValue")
+                .hiding(secret)
+                .to_string()
+        };
+        let json = serde_json::json!({ "password": secret }).to_string();
+        for echo in [
+            format!("Value: {secret} is not valid"),
+            format!("Invalid parameter {json}"),
+            "MasterUserPassword=q7%26Zt%22%5Cp%3D8Rk2%21mVx%259Wc%27&Engine=aurora".to_owned(),
+            "it begins with q7&Zt\"\\p".to_owned(),
+        ] {
+            let text = shown(echo);
+            assert!(
+                text.contains("InvalidParameterValue: AWS's message is not shown"),
+                "{text}"
+            );
+        }
+        let harmless = "The password must have 8 to 41 characters; q7&Zt does not say much";
+        assert!(shown(harmless.to_owned()).contains(harmless));
+        let error = Error::new("rds:CreateDBCluster", Class::Refused, "anything");
+        assert_eq!(
+            error.clone().hiding(""),
+            error,
+            "without a secret nothing is hidden"
+        );
+    }
+}

@@ -50,6 +50,9 @@ struct Document {
     /// Who holds it; nobody, if it was given back or taken away.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     holder: Option<Holder>,
+    /// Where nobody holds it: who gave it back, or took it away from its holder.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    former: Option<Holder>,
     /// A former holder may still believe that it holds the lock: the state's ETag has to be moved
     /// before anything is done under it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -144,6 +147,7 @@ impl Locks {
                 beat: 0,
                 lasts_seconds: LASTS.as_secs(),
                 holder: Some(Holder::this_process(purpose)),
+                former: None,
                 unfenced,
             };
             let body = document.to_bytes()?;
@@ -202,6 +206,7 @@ impl Locks {
                 beat: 0,
                 lasts_seconds: 0,
                 holder: None,
+                former: Some(Holder::this_process("state unlock")),
                 unfenced: true,
             };
             let (key, body) = (key(stack), free.to_bytes()?);
@@ -451,7 +456,7 @@ impl HeldLease {
         let mut written = self.written.lock().await;
         let (document, etag) = &mut *written;
         document.beat += 1;
-        document.holder = None;
+        document.former = document.holder.take();
         document.unfenced = self.unfenced.load(Ordering::SeqCst);
         let objects = &*self.locks.objects;
         let key = key(&self.stack);
@@ -483,9 +488,12 @@ fn is_of(seen: &Seen, document: &Document) -> bool {
 
 /// How a lease was lost, by what is there instead.
 fn how(found: Option<&Seen>) -> String {
-    match found.map(Seen::holder) {
-        Some(Some(holder)) => format!("it was taken over by {holder}"),
-        _ => "it was taken away (`orderctl state unlock`, or by hand)".to_owned(),
+    let document = found.and_then(|seen| seen.document.as_ref());
+    let former = document.and_then(|document| document.former.as_ref());
+    match (found.and_then(Seen::holder), former) {
+        (Some(holder), _) => format!("it was taken over by {holder}"),
+        (None, Some(former)) => format!("it was taken over by {former}, and is free again"),
+        (None, None) => "its lock object was taken away by hand".to_owned(),
     }
 }
 

@@ -2,8 +2,9 @@
 //!
 //! Every write is conditional on the ETag that was read or written before (see `objects.rs` for
 //! what S3 promises), so of two writers only one can win, whatever happened to the lock. Every
-//! document carries a `write` of its own, which tells after a lost answer whose it is, and makes
-//! sure that no two contents, and so no two ETags, are ever alike.
+//! document ends with a `write` of its own, which tells after a lost answer whose it is, and makes
+//! sure that no two contents, and so no two ETags, are ever alike. It is put there and taken away in
+//! the text, so that what is read is what stands there, to the line.
 //!
 //! There is no `.previous.json` here: it would cost a second write with every save, and the two
 //! could not be written as one. The bucket's versioning keeps all former documents instead.
@@ -17,13 +18,14 @@ use tokio::task::JoinSet;
 use super::clock::Clock;
 use super::lease::{HeldLease, Locks};
 use super::objects::{self, End, Expect, Object, ObjectError, Objects, TRIES};
-use super::{FORMAT, Holder, Lock, State, StateError, Store};
+use super::{FORMAT, Holder, Lock, State, StateError, Store, format};
 use crate::resource::BoxFuture;
 
 /// How often somebody else may come first before a fence is given up.
 const ROUNDS: u32 = 10;
-/// The field that no two documents have alike.
-const WRITE: &str = "write";
+/// What stands around the last field, which no two documents have alike.
+const STAMP: &str = ",\n  \"write\": \"";
+const END: &str = "\"\n}\n";
 /// The field of a document that only keeps the place of a state.
 const EMPTY: &str = "empty";
 
@@ -74,29 +76,31 @@ impl S3Store {
         found.map_err(|error| self.failed(stack, "s3:GetObject", error))
     }
 
+    /// The document as a store elsewhere would have it. What it was is written over by the next save,
+    /// readable or not.
+    async fn document(&self, stack: &str) -> Result<Option<Vec<u8>>, StateError> {
+        let Some(object) = self.read(stack).await? else {
+            self.know(stack, Expect::Absent);
+            return Ok(None);
+        };
+        self.know(stack, Expect::Is(object.etag));
+        Ok(unstamped(object.body))
+    }
+
     async fn load(&self, stack: &str) -> Result<Option<State>, StateError> {
-        let found = self.read(stack).await?;
-        let expect = match &found {
-            Some(object) => Expect::Is(object.etag.clone()),
-            None => Expect::Absent,
-        };
-        let state = match found {
-            Some(object) => parse(object.body, &self.place(stack))?,
-            None => None,
-        };
-        self.know(stack, expect);
-        Ok(state)
+        let document = self.document(stack).await?;
+        let read = |document: Vec<u8>| State::read(&document, stack, &self.place(stack));
+        document.map(read).transpose()
     }
 
     async fn save(&self, state: &State) -> Result<(), StateError> {
         let stack = &state.stack;
-        let mut document = serde_json::to_value(state).map_err(|error| StateError::Access {
+        let document = state.to_document().map_err(|error| StateError::Access {
             place: self.place(stack),
             reason: error.to_string(),
         })?;
-        stamp(&mut document);
         let expect = self.known(stack).unwrap_or(Expect::Absent);
-        let body = bytes(&document);
+        let body = stamped(document);
         let end = objects::put(self.objects(), &key(stack), &body, &expect, TRIES).await;
         match end.map_err(|error| self.failed(stack, "s3:PutObject", error))? {
             End::Done(etag) => {
@@ -169,9 +173,9 @@ impl S3Store {
             let (expect, body) = match found {
                 Some(object) => (Expect::Is(object.etag), restamped(object.body)),
                 None => {
-                    let mut document = json!({ "format": FORMAT, "stack": stack, EMPTY: true });
-                    stamp(&mut document);
-                    (Expect::Absent, bytes(&document))
+                    let document = json!({ "format": FORMAT, "stack": stack, EMPTY: true });
+                    let text = format!("{document:#}\n");
+                    (Expect::Absent, stamped(text.into_bytes()))
                 }
             };
             let end = objects::put(self.objects(), &key(stack), &body, &expect, TRIES).await;
@@ -214,9 +218,8 @@ impl S3Store {
         while let Some(read) = reads.join_next().await {
             let Ok((name, found)) = read else { continue };
             let found = found.map_err(|error| self.failed(&name, "s3:GetObject", error))?;
-            // Other documents are no stack's.
-            let state = found.and_then(|object| parse(object.body, &name).ok()?);
-            if state.is_some_and(|state| state.stack == name) {
+            let document = found.and_then(|object| unstamped(object.body));
+            if document.is_some_and(|document| format::is_of_a_stack(&name, &document)) {
                 names.push(name);
             }
         }
@@ -236,53 +239,61 @@ fn key(stack: &str) -> String {
     format!("{stack}.json")
 }
 
-fn bytes(document: &Value) -> Vec<u8> {
-    let mut text = format!("{document:#}");
-    text.push('\n');
-    text.into_bytes()
-}
-
-fn stamp(document: &mut Value) {
-    document[WRITE] = json!(uuid::Uuid::new_v4().to_string());
-}
-
-/// The same document with a stamp of its own.
-fn restamped(mut body: Vec<u8>) -> Vec<u8> {
-    match serde_json::from_slice::<Value>(&body) {
-        Ok(mut document) if document.is_object() => {
-            stamp(&mut document);
-            bytes(&document)
-        }
-        // A damaged document stays as it is for whoever mends it.
-        _ => {
-            body.push(b'\n');
-            body
-        }
+/// The document with a stamp of its own; one that ends like no object of JSON gets none.
+fn stamped(mut document: Vec<u8>) -> Vec<u8> {
+    let end = document.trim_ascii_end().len();
+    if let Some(fields) = document[..end].strip_suffix(b"}") {
+        let fields = fields.trim_ascii_end().len();
+        document.truncate(fields);
+        document.extend(format!("{STAMP}{}{END}", uuid::Uuid::new_v4()).bytes());
     }
+    document
+}
+
+/// The document without its stamp.
+fn plain(mut document: Vec<u8>) -> Vec<u8> {
+    const UUID: usize = 36;
+    let fields = document.len().checked_sub(STAMP.len() + UUID + END.len());
+    let stamp = fields.map(|fields| &document[fields..]);
+    if let Some(fields) = fields
+        && stamp.is_some_and(|it| it.starts_with(STAMP.as_bytes()) && it.ends_with(END.as_bytes()))
+    {
+        document.truncate(fields);
+        document.extend(b"\n}\n");
+    }
+    document
+}
+
+/// The same document under another ETag.
+fn restamped(document: Vec<u8>) -> Vec<u8> {
+    let before = document.clone();
+    let mut after = stamped(plain(document));
+    if after == before {
+        // A damaged one stays as it is for whoever mends it, but for white space.
+        after.push(b'\n');
+    }
+    after
 }
 
 /// The document as another store would have it; none in one that only keeps the place of a state.
 fn unstamped(body: Vec<u8>) -> Option<Vec<u8>> {
-    match serde_json::from_slice::<Value>(&body) {
-        Ok(document) if document[EMPTY] == true => None,
-        Ok(Value::Object(mut document)) => {
-            document.shift_remove(WRITE);
-            Some(bytes(&Value::Object(document)))
-        }
-        // Damaged ones are shown as they are.
-        _ => Some(body),
+    let keeps_a_place = |document: Value| document[EMPTY] == true;
+    match serde_json::from_slice::<Value>(&body).is_ok_and(keeps_a_place) {
+        true => None,
+        false => Some(plain(body)),
     }
-}
-
-fn parse(body: Vec<u8>, place: &str) -> Result<Option<State>, StateError> {
-    let document = unstamped(body);
-    let parse = |document: Vec<u8>| State::parse(&String::from_utf8_lossy(&document), place);
-    document.map(parse).transpose()
 }
 
 impl Store for S3Store {
     fn load<'a>(&'a self, stack: &'a str) -> BoxFuture<'a, Result<Option<State>, StateError>> {
         Box::pin(self.load(stack))
+    }
+
+    fn document<'a>(
+        &'a self,
+        stack: &'a str,
+    ) -> BoxFuture<'a, Result<Option<Vec<u8>>, StateError>> {
+        Box::pin(self.document(stack))
     }
 
     fn save<'a>(&'a self, state: &'a State) -> BoxFuture<'a, Result<(), StateError>> {

@@ -210,7 +210,16 @@ mod tests {
             let record = Record::new("ec2/internet_gateway");
             state.records.insert(address("internet-gateway"), record);
         });
-        insta::assert_snapshot!(render(Some(&old), &new, &Style::PLAIN), @"");
+        insta::assert_snapshot!(render(Some(&old), &new, &Style::PLAIN), @r#"
+        + ec2/internet_gateway internet-gateway
+        - ec2/nat_gateway nat-gateway-1
+        ~ ec2/vpc vpc (vpc-0a1b2c3d4e5f60718)
+            spec.cidr: 10.0.0.0/16 -> 10.1.0.0/16
+            spec.db_password: (none) -> (sensitive)
+        ~ protect: false -> true
+        ~ serial: 42 -> 43
+        Records: 1 more, 1 fewer, 1 changed, 0 the same.
+        "#);
         let json = to_json(Some(&old), &new);
         assert_eq!(json["from"]["serial"], 42);
         assert_eq!(json["to"]["serial"], 43);

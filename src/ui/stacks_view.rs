@@ -259,7 +259,14 @@ mod tests {
     #[test]
     fn each_stack_is_a_row_and_one_that_cannot_be_read_says_so() {
         let text = render(&rows(), time("2026-11-22T10:16:00Z"), &Style::PLAIN);
-        insta::assert_snapshot!(text, @"");
+        insta::assert_snapshot!(text, @r#"
+        STACK   ACCOUNT       REGION     AGE    RESOURCES        PROTECT  LOCK                      LAST RUN
+        dev     123456789012  us-east-1  2d04h  3 (1 under way)  no       up by ann@ci-7, 34 s ago  up by ann@ci-7, 33 s ago: under way
+        killed  123456789012  us-east-1  -      0                no       -                         up by ann@ci-7, 1d00h ago: never ended
+        prod    123456789012  us-east-1  -      0                yes      -                         up by ann@ci-7, 33 s ago: failed
+        new     -             us-east-1  -      0                no       -                         -
+        torn    -             -          -      -                -        -                         state/torn.json cannot be read: it is empty
+        "#);
     }
 
     #[test]

@@ -162,15 +162,15 @@ pub fn forgetting(state: &State, addresses: &BTreeSet<Address>, style: &Style) -
             record.kind
         ));
         if record.intent.is_some() {
-            lines.push(format!("    {} is under way", remark(record)));
+            lines.push(format!("    under way: {}", remark(record)));
         }
         let left = left_behind(state, address, addresses);
         if !left.is_empty() {
             lines.push(format!("    needed by {}", names(&left)));
         }
     }
-    let stay = state.records.len() - addresses.len();
-    let summary = format!("{} to forget, {stay} stay recorded.", addresses.len());
+    let left = state.records.len() - addresses.len();
+    let summary = format!("{} to forget, {left} left recorded.", addresses.len());
     lines.extend([String::new(), style.bold(summary)]);
     lines.join("\n")
 }

@@ -119,6 +119,38 @@ fn a_mistake_in_the_file_is_shown_in_its_line_with_what_is_allowed() {
 }
 
 #[test]
+fn a_place_for_states_that_is_none_is_refused() {
+    for (state, wrong) in [
+        ("s3://", "it names no bucket"),
+        ("s3:///x", "it names no bucket"),
+        (
+            "s3://My_States",
+            "lower-case letters, digits, hyphens and dots",
+        ),
+        ("s3://states/a//b", "between single slashes"),
+        ("gs://states/x", "in directories and in S3 alone"),
+    ] {
+        let place = Workplace::new();
+        for verb in ["plan", "up --yes", "down --yes", "outputs"] {
+            let line = format!("{verb} --suffix dev --state {state}");
+            refused_before_any_call(
+                &place,
+                &line,
+                &["`--state`", state, wrong, "s3://my-states/"],
+            );
+        }
+        place.write("orderctl.toml", &format!("state = \"{state}\"\n"));
+        let line = "up --suffix dev --yes";
+        refused_before_any_call(&place, line, &["`state`", "orderctl.toml:1:9", wrong]);
+    }
+    let place = Workplace::new();
+    for wrong in ["soon", "-5s", "10"] {
+        let line = format!("up --suffix dev --lock-timeout={wrong}");
+        refused_before_any_call(&place, &line, &["--lock-timeout", "10m"]);
+    }
+}
+
+#[test]
 fn a_mistake_is_one_json_line_where_json_is_asked_for() {
     let place = Workplace::new();
     place.write(

@@ -250,7 +250,7 @@ fn nothing_is_forgotten_without_a_word_for_it() {
     without_aws(&place, "state rm vpc").refused(&[
         "forget  ec2/vpc vpc (id-of-vpc)",
         "needed by public-subnet-1, public-subnet-2",
-        "1 to forget, 2 stay recorded",
+        "1 to forget, 2 left recorded",
         "they stay in AWS",
         "nobody is there to confirm",
         "--yes",

@@ -45,7 +45,7 @@ fn a_newer_document_is_taken_after_its_difference_is_shown() {
     let shown = [
         "- ec2/subnet public-subnet-2 (id-of-public-subnet-2)",
         "~ ec2/vpc vpc",
-        "10.0.0.0/24 -> 10.1.0.0/24",
+        "spec.cidr: 10.0.0.0/24 -> 10.1.0.0/24",
         "protect: false -> true",
         "Records: 0 more, 1 fewer, 1 changed, 1 the same.",
     ];
@@ -329,9 +329,15 @@ fn another_lineage_or_newer_work_is_not_written_over() {
         .run("state migrate --to there --yes")
         .ends_with(1)
         .says(&["there/dev.json cannot be read"]);
-    for same in ["state", "./state", "there/../state"] {
-        let line = format!("state migrate --to {same} --yes");
-        place.run(&line).refused(&["already"]);
+    for (to, part) in [
+        ("state", "the states are in state already"),
+        ("./state", "already"),
+        ("there/../state", "already"),
+        ("s3://", "`--to` is \"s3://\", which is no place for state"),
+        ("ftp://there", "which is no place for state"),
+    ] {
+        let line = format!("state migrate --to {to} --yes");
+        place.run(&line).refused(&[part]);
     }
 }
 

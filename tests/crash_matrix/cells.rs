@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::time::Duration;
 
 use serde_json::json;
 
@@ -189,6 +190,10 @@ pub struct Snapshots {
     known: HashMap<(u64, u64), usize>,
     writes: HashMap<u64, bool>,
     asked_from: u64,
+    /// For each state write, how many calls were answered between the one before and it.
+    pub calls_before_save: Vec<usize>,
+    /// How many were answered after the last.
+    pub after_last_save: usize,
     /// Copies of an account end with it.
     original: Option<Account>,
 }
@@ -212,6 +217,9 @@ impl Snapshots {
         let mut hasher = DefaultHasher::new();
         place.state_text().hash(&mut hasher);
         let key = (writes, hasher.finish());
+        if cells.is_empty() {
+            return None;
+        }
         if let Some(same) = self.known.get(&key) {
             self.points.entry(*same).or_default().extend(cells);
             return None;
@@ -227,76 +235,56 @@ impl Snapshots {
         Some((number, remains))
     }
 
-    /// All points of one run at which AWS has (`KillAfterAccept`) or has not yet (`KillBeforeSend`) applied a call.
-    pub fn at_calls(
-        scene: &Scene<'_>,
-        fault: Fault,
-        next: &mut usize,
-        mut give: impl FnMut(usize, Remains),
-    ) -> Self {
+    /// All points of one run: before and after AWS has applied each call, and before each state write.
+    pub fn of_run(scene: &Scene<'_>, mut give: impl FnMut(usize, Remains)) -> Self {
         let mut snapshots = Self::default();
+        let mut next = 0;
         let (account, place) = scene.begin();
-        let action = match fault {
-            Fault::KillAfterAccept => "hold-after",
-            _ => "hold-before",
-        };
-        account.post("faults", &json!({ "action": action, "times": 0 }));
-        let mut client = Client::start(&account, &place, scene.verb.words, Disk::Sound);
+        account.post("faults", &json!({ "action": "hold-both", "times": 0 }));
+        let mut client = Client::start(&account, &place, scene.verb.words, Disk::Stops);
+        let (mut saves, mut answered) = (0, Vec::new());
         loop {
-            let waiting = held(&account, 1);
-            let Some((service, operation)) = waiting.first() else {
+            let waiting = held(&account, 0);
+            if !client.is_stopped() {
                 if client.has_ended() {
                     break;
                 }
-                continue;
-            };
-            assert!(client.stop(), "it ended while a call was held");
-            let cell = (fault, format!("{service}:{operation}"));
-            if let Some((number, remains)) = snapshots.note(&account, &place, next, vec![cell]) {
+                if waiting.is_empty() {
+                    std::thread::sleep(Duration::from_millis(2));
+                    continue;
+                }
+                if !client.stop() {
+                    break;
+                }
+            }
+            let mut cells = Vec::new();
+            if client.stops() > saves {
+                saves = client.stops();
+                snapshots.calls_before_save.push(answered.len());
+                cells.extend(answered.drain(..).map(|name| (Fault::KillBeforeSave, name)));
+            }
+            if let Some(call) = waiting.first() {
+                let fault = match call.is_applied {
+                    true => Fault::KillAfterAccept,
+                    false => Fault::KillBeforeSend,
+                };
+                cells.push((fault, call.name.clone()));
+            }
+            if let Some((number, remains)) = snapshots.note(&account, &place, &mut next, cells) {
                 give(number, remains);
             }
             client.go_on();
-            account.post("release", &json!({ "count": 1 }));
+            if let Some(call) = waiting.first() {
+                account.post("release", &json!({ "count": 1 }));
+                if call.is_applied {
+                    answered.push(call.name.clone());
+                }
+            }
         }
         let ended = client.finish();
         assert_eq!(ended.code, Some(0), "{}", ended.text);
+        snapshots.after_last_save = answered.len();
         snapshots.original = Some(account);
         snapshots
-    }
-
-    /// All points of one run between the answers of calls and the state write that follows them.
-    pub fn at_saves(
-        scene: &Scene<'_>,
-        next: &mut usize,
-        mut give: impl FnMut(usize, Remains),
-    ) -> (Self, Vec<usize>) {
-        let mut snapshots = Self::default();
-        let (account, place) = scene.begin();
-        let mut client = Client::start(&account, &place, scene.verb.words, Disk::Stops);
-        let mut answered = 0;
-        let mut calls_before_save = Vec::new();
-        while client.wait_until_stopped() {
-            let log = account.get(&format!("calls?since={answered}"));
-            let calls = log["calls"].as_array().unwrap();
-            let cells: Vec<_> = calls
-                .iter()
-                .map(|call| {
-                    (
-                        Fault::KillBeforeSave,
-                        format!("{}:{}", call["service"], call["operation"]),
-                    )
-                })
-                .collect();
-            answered += cells.len();
-            calls_before_save.push(cells.len());
-            if let Some((number, remains)) = snapshots.note(&account, &place, next, cells) {
-                give(number, remains);
-            }
-            client.go_on();
-        }
-        let ended = client.finish();
-        assert_eq!(ended.code, Some(0), "{}", ended.text);
-        snapshots.original = Some(account);
-        (snapshots, calls_before_save)
     }
 }

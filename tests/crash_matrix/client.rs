@@ -82,6 +82,8 @@ pub enum Disk {
 pub struct Client {
     child: Child,
     text: PathBuf,
+    /// Gets a byte for each time that it stops by itself.
+    stops: PathBuf,
     line: String,
 }
 
@@ -95,6 +97,7 @@ pub struct Ended {
 impl Client {
     pub fn start(account: &Account, place: &Place, words: &[&str], disk: Disk) -> Self {
         let text = place.path().join("said.txt");
+        let stops = place.path().join("stops");
         let said = File::create(&text).unwrap();
         let mut command: Command = account.orderctl();
         command
@@ -113,11 +116,13 @@ impl Client {
         if let Some(fault) = fault {
             command
                 .env("LD_PRELOAD", disk_library())
-                .env("DISK_FAULT", fault);
+                .env("DISK_FAULT", fault)
+                .env("DISK_LOG", &stops);
         }
         Self {
             child: command.spawn().unwrap(),
             text,
+            stops,
             line: words.join(" "),
         }
     }
@@ -137,6 +142,16 @@ impl Client {
         self.child.wait().unwrap();
     }
 
+    /// Says whether it stands still, by itself or because it was stopped.
+    pub fn is_stopped(&self) -> bool {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id()));
+        let stat = stat.unwrap_or_default();
+        stat.rsplit(") ")
+            .next()
+            .and_then(|rest| rest.chars().next())
+            == Some('T')
+    }
+
     /// Stops it where it is; returns whether it was still there.
     pub fn stop(&mut self) -> bool {
         if self.has_ended() {
@@ -153,13 +168,7 @@ impl Client {
             if self.has_ended() {
                 return false;
             }
-            let stat =
-                fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap_or_default();
-            let state = stat
-                .rsplit(") ")
-                .next()
-                .and_then(|rest| rest.chars().next());
-            if state == Some('T') {
+            if self.is_stopped() {
                 return true;
             }
             assert!(
@@ -169,6 +178,11 @@ impl Client {
             );
             std::thread::sleep(Duration::from_millis(1));
         }
+    }
+
+    /// How often it has stopped before writing the state.
+    pub fn stops(&self) -> u64 {
+        fs::metadata(&self.stops).map_or(0, |stops| stops.len())
     }
 
     pub fn go_on(&self) {

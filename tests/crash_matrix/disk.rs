@@ -2,9 +2,11 @@
 //! before the C library (`LD_PRELOAD`), where it stands in front of `write`.
 //!
 //! `DISK_FAULT` says what happens when a state document is written: `stop` stops the process before each one, `kill:N`
-//! kills it before the N-th, `full:N` writes half of the N-th and then says that there is no space left.
+//! kills it before the N-th, `full:N` writes half of the N-th and then says that there is no space left. The file
+//! `DISK_LOG` gets a byte for each stop, before it.
 
 use std::ffi::c_void;
+use std::io::Write as _;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -42,6 +44,17 @@ fn fault() -> &'static Fault {
     })
 }
 
+/// Says that the process is about to stop.
+fn note() {
+    let Ok(path) = std::env::var("DISK_LOG") else {
+        return;
+    };
+    let log = std::fs::OpenOptions::new().append(true).create(true).open(path);
+    if let Ok(mut log) = log {
+        let _unsaid = log.write_all(b".");
+    }
+}
+
 /// Says whether this is the temporary file that becomes a state document.
 fn is_state(descriptor: i32) -> bool {
     let link = std::fs::read_link(format!("/proc/self/fd/{descriptor}"));
@@ -59,9 +72,12 @@ pub unsafe extern "C" fn write(descriptor: i32, bytes: *const c_void, count: usi
     if descriptor > 2 && !matches!(fault(), Fault::None) && is_state(descriptor) {
         let number = WRITTEN.fetch_add(1, Ordering::SeqCst) + 1;
         match fault() {
-            Fault::Stop => unsafe {
-                kill(getpid(), SIGSTOP);
-            },
+            Fault::Stop => {
+                note();
+                unsafe {
+                    kill(getpid(), SIGSTOP);
+                }
+            }
             Fault::Kill(at) if *at == number => unsafe {
                 kill(getpid(), SIGKILL);
             },

@@ -134,9 +134,8 @@ impl<'o> Scene<'o> {
     fn run_without_faults(&mut self, eyes: &mut Eyes) -> Outcome {
         let (account, place) = self.begin();
         let mut client = Client::start(&account, &place, self.verb.words, Disk::Stops);
-        self.saves = 0;
         while client.wait_until_stopped() {
-            self.saves += 1;
+            self.saves = client.stops();
             client.go_on();
         }
         let run = client.finish();
@@ -166,12 +165,22 @@ fn calls(account: &Account) -> Vec<Call> {
     calls
 }
 
-/// The calls that are held, the longest held first.
-pub fn held(account: &Account, wait: u32) -> Vec<(String, String)> {
+/// A call that is held.
+pub struct HeldCall {
+    pub name: String,
+    /// Whether it is applied already.
+    pub is_applied: bool,
+}
+
+/// The calls that are held, the longest held first; waits for one for so many seconds.
+pub fn held(account: &Account, wait: u32) -> Vec<HeldCall> {
     let held = account.get(&format!("held?wait={wait}"));
     let text = |call: &Value, field: &str| call[field].as_str().unwrap_or_default().to_owned();
     let held = held["held"].as_array().unwrap();
     held.iter()
-        .map(|call| (text(call, "service"), text(call, "operation")))
+        .map(|call| HeldCall {
+            name: format!("{}:{}", text(call, "service"), text(call, "operation")),
+            is_applied: call["point"] == "after",
+        })
         .collect()
 }

@@ -9,7 +9,8 @@ use std::time::Duration;
 
 const PATIENCE: Duration = Duration::from_secs(180);
 
-/// Lets requests through until the first that contains a text; holds that one and all after it.
+/// Lets requests through until the first that contains a text; holds that one and all after it, or
+/// all after it that contain the text too.
 pub struct Gate {
     pub endpoint: String,
     shared: Arc<Shared>,
@@ -19,6 +20,7 @@ struct Shared {
     state: Mutex<State>,
     changed: Condvar,
     closes_at: String,
+    lets_others_pass: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -31,6 +33,15 @@ enum State {
 
 impl Gate {
     pub fn before(endpoint: &str, closes_at: &str) -> Self {
+        Self::new(endpoint, closes_at, false)
+    }
+
+    /// One that holds requests with this text alone.
+    pub fn only_before(endpoint: &str, closes_at: &str) -> Self {
+        Self::new(endpoint, closes_at, true)
+    }
+
+    fn new(endpoint: &str, closes_at: &str, lets_others_pass: bool) -> Self {
         let server = endpoint.strip_prefix("http://").unwrap().to_owned();
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let gate = Self {
@@ -39,6 +50,7 @@ impl Gate {
                 state: Mutex::new(State::Watching),
                 changed: Condvar::new(),
                 closes_at: closes_at.to_owned(),
+                lets_others_pass,
             }),
         };
         let shared = Arc::clone(&gate.shared);
@@ -94,9 +106,13 @@ impl Shared {
     fn may_pass(&self, bytes: &[u8]) -> bool {
         let mut state = self.state.lock().unwrap();
         let marker = self.closes_at.as_bytes();
-        if *state == State::Watching && bytes.windows(marker.len()).any(|part| part == marker) {
+        let is_meant = bytes.windows(marker.len()).any(|part| part == marker);
+        if *state == State::Watching && is_meant {
             *state = State::Closed;
             self.changed.notify_all();
+        }
+        if *state == State::Closed && self.lets_others_pass && !is_meant {
+            return true;
         }
         let state = self
             .changed

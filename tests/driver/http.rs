@@ -23,7 +23,26 @@ pub fn get(endpoint: &str, path: &str) -> String {
     exchange(endpoint, &format!("GET {path}"), "Accept: */*", "")
 }
 
+/// Sends a request to S3, and gives the answer's status and body.
+pub fn s3(endpoint: &str, method: &str, path: &str, body: &str) -> (u16, String) {
+    let scope = "Credential=test/20260101/us-east-1/s3/aws4_request";
+    let headers = format!(
+        "Authorization: AWS4-HMAC-SHA256 {scope}, SignedHeaders=host, Signature=0\r\n\
+         Content-Length: {}",
+        body.len()
+    );
+    let (head, body) = send(endpoint, &format!("{method} {path}"), &headers, body);
+    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+    (status, body)
+}
+
 fn exchange(endpoint: &str, request: &str, headers: &str, body: &str) -> String {
+    let (head, body) = send(endpoint, request, headers, body);
+    assert_eq!(head.split(' ').nth(1), Some("200"), "{head}\n{body}");
+    body
+}
+
+fn send(endpoint: &str, request: &str, headers: &str, body: &str) -> (String, String) {
     let address = endpoint.strip_prefix("http://").unwrap();
     let mut stream = TcpStream::connect(address).unwrap();
     write!(
@@ -34,8 +53,7 @@ fn exchange(endpoint: &str, request: &str, headers: &str, body: &str) -> String 
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
     let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-    assert_eq!(head.split(' ').nth(1), Some("200"), "{answer}");
-    body.to_owned()
+    (head.to_owned(), body.to_owned())
 }
 
 /// A server on loopback that answers with what a function says, and keeps what it was asked.

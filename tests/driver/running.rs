@@ -70,6 +70,21 @@ impl Running {
         self.signal(Signal::SIGTERM);
     }
 
+    /// Ends it as if the power had failed.
+    pub fn kill(&self) {
+        self.signal(Signal::SIGKILL);
+    }
+
+    /// Lets it not run, without its noticing.
+    pub fn freeze(&self) {
+        self.signal(Signal::SIGSTOP);
+    }
+
+    /// Lets it go on.
+    pub fn thaw(&self) {
+        self.signal(Signal::SIGCONT);
+    }
+
     fn signal(&self, signal: Signal) {
         let id = Pid::from_raw(self.id().try_into().unwrap());
         kill(id, signal).unwrap();

@@ -266,6 +266,18 @@ class HoldTest(FaultTest):
         call = self.log()[0]
         self.assertEqual((False, True, 200), (call["in_flight"], call["wrote"], call["status"]))
 
+    def test_a_call_is_held_on_both_sides_of_being_applied(self):
+        self.fault("hold-both", operation="CreateLogGroup")
+        client = self.send()
+        self.assertEqual("before", self.await_held()[0]["point"])
+        self.assertEqual([], self.created())
+        self.server.control("release", {"count": 1})
+        self.assertEqual(["after"], [call["point"] for call in self.await_held()])
+        self.assertEqual([1], self.created())
+        self.server.control("release", {"count": 1})
+        self.assertIn(b"200 OK", client.recv(1000))
+        self.assertEqual([], self.server.control("held")["held"])
+
     def test_a_held_call_may_be_dropped(self):
         for point, left in (("before", []), ("after", [2])):
             with self.subTest(point):

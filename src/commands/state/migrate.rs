@@ -7,11 +7,13 @@ use std::sync::Arc;
 use clap::Args;
 use serde_json::json;
 
+use super::super::hold::take_lock;
 use super::super::session::{DONE, Local, open_store, store_at};
 use super::super::show_before_asking;
 use super::{CommandError, changed_meanwhile, confirm, nothing_recorded};
 use crate::cli::Globals;
-use crate::state::{Lock, State, Store};
+use crate::config;
+use crate::state::{Location, Lock, State, Store};
 use crate::ui::Printer;
 
 /// Copies the state of the stack to another place, or those of all stacks.
@@ -39,6 +41,7 @@ pub(super) async fn run(
     globals: &Globals,
     printer: &Printer,
 ) -> Result<ExitCode, CommandError> {
+    config::check_place("--to", &args.to)?;
     let (settings, source) = open_store(globals, printer).await?;
     let here = settings.state.as_deref().unwrap_or("state");
     if is_same_place(here, &args.to) {
@@ -68,13 +71,19 @@ pub(super) async fn run(
         target,
         args,
     };
-    migration.run(&stacks, printer).await
+    migration.run(&stacks, globals, printer).await
 }
 
-/// Says whether two locations are one directory.
+/// Says whether two locations are one.
 fn is_same_place(one: &str, other: &str) -> bool {
-    let found = |location: &str| fs::canonicalize(location).ok();
-    one == other || found(one).is_some_and(|one| found(other) == Some(one))
+    let (one, other) = (Location::of(Some(one)), Location::of(Some(other)));
+    match (&one, &other) {
+        (Location::Directory(one), Location::Directory(other)) => {
+            let found = fs::canonicalize(one).ok();
+            one == other || found.is_some_and(|one| fs::canonicalize(other).ok() == Some(one))
+        }
+        _ => one == other,
+    }
 }
 
 struct Migration {
@@ -103,7 +112,12 @@ enum Step {
 }
 
 impl Migration {
-    async fn run(&self, stacks: &[String], printer: &Printer) -> Result<ExitCode, CommandError> {
+    async fn run(
+        &self,
+        stacks: &[String],
+        globals: &Globals,
+        printer: &Printer,
+    ) -> Result<ExitCode, CommandError> {
         let moves = self.look_at_all(stacks).await?;
         self.show(&moves, printer);
         let removes = |step: &Step| self.args.remove_source && *step != Step::Gone;
@@ -118,7 +132,9 @@ impl Migration {
         };
         confirm(self.args.yes, question, printer).await?;
         let mut locks = Vec::new();
-        let done = self.carry_out_all(&moves, &mut locks, printer).await;
+        let done = self
+            .carry_out_all(&moves, &mut locks, globals, printer)
+            .await;
         let mut given_back = Ok(());
         for lock in locks {
             given_back = given_back.and(lock.release().await);
@@ -147,11 +163,14 @@ impl Migration {
         &self,
         moves: &[Move],
         locks: &mut Vec<Lock>,
+        globals: &Globals,
         printer: &Printer,
     ) -> Result<(), CommandError> {
         for Move { stack, .. } in moves {
-            locks.push(self.source.lock(stack, "state migrate").await?);
-            locks.push(self.target.lock(stack, "state migrate").await?);
+            for store in [&self.source, &self.target] {
+                let taken = take_lock(store.as_ref(), stack, "state migrate", globals, printer);
+                locks.push(taken.await?.0);
+            }
         }
         for it in moves {
             if self.look(&it.stack).await? != *it {

@@ -14,8 +14,9 @@ use std::process::ExitCode;
 
 use clap::Subcommand;
 
-use super::CommandError;
+use super::hold::take_lock;
 use super::session::Local;
+use super::{CommandError, interrupt};
 use crate::cli::Globals;
 use crate::resource::Address;
 use crate::state::{State, Store};
@@ -129,9 +130,12 @@ async fn under_lock<T>(
     store: &dyn Store,
     stack: &str,
     purpose: &str,
+    (globals, printer): (&Globals, &Printer),
     work: impl AsyncFnOnce() -> Result<T, CommandError>,
 ) -> Result<T, CommandError> {
-    let lock = store.lock(stack, purpose).await?;
+    let (lock, _) = take_lock(store, stack, purpose, globals, printer).await?;
+    // What is short is not broken off, so that the lock is given back.
+    let _ends_by_itself = interrupt::changing();
     let done = work().await;
     let given_back = lock.release().await;
     let done = done?;

@@ -59,7 +59,7 @@ pub(super) async fn run(
     }
     let question = format!("Put {} in the place of {place}?", given.name);
     confirm(args.yes, &question, printer).await?;
-    under_lock(store, stack, "state push", async || {
+    under_lock(store, stack, "state push", (globals, printer), async || {
         let again = Recorded::look(&given, store, args.force).await?;
         if again.state() != recorded.state() {
             return Err(changed_meanwhile(stack));

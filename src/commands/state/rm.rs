@@ -45,7 +45,8 @@ pub(super) async fn run(
     );
     confirm(args.yes, "Forget them?", printer).await?;
     let stack = local.suffix.as_str();
-    under_lock(local.store.as_ref(), stack, "state rm", async || {
+    let (store, told) = (local.store.as_ref(), (globals, printer));
+    under_lock(store, stack, "state rm", told, async || {
         if recorded(&local).await? != state {
             return Err(changed_meanwhile(stack));
         }

@@ -7,8 +7,9 @@ use serde_json::json;
 
 use super::super::session::{DONE, Local};
 use super::super::show_before_asking;
-use super::{CommandError, confirm};
+use super::{CommandError, changed_meanwhile, confirm};
 use crate::cli::Globals;
+use crate::state::Holder;
 use crate::ui::{Printer, stacks_view};
 
 /// Takes the lock of the stack away from a holder who is gone.
@@ -60,6 +61,12 @@ pub(super) async fn run(
     }
     printer.warn("if that command still runs, it fails at the next thing it wants to record");
     confirm(args.yes, "Take the lock away?", printer).await?;
+    // Nobody else than the one who was shown is robbed.
+    let claim = |holder: &Holder| (holder.host.clone(), holder.pid, holder.since);
+    let again = local.store.holder(stack).await?;
+    if again.is_some_and(|again| claim(&again) != claim(&holder)) {
+        return Err(changed_meanwhile(stack));
+    }
     match local.store.unlock(stack).await? {
         Some(holder) => printer.note(format!("Took the lock away from {holder}.")),
         None => printer.note("It was given back meanwhile."),

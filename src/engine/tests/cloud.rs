@@ -2,20 +2,25 @@
 //! late, and its answers can be wrong in every way an answer of AWS can be.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
 
-use super::faults::{Effect, Fault, Operation, Power, lost, refusal};
+use super::disk::Books;
+use super::faults::{Effect, Fault, Operation, PATIENCE, Power, lost, refusal};
 use super::kinds::{Outputs, Settings};
 use super::objects::{Behaviour, Call, Object, id_of};
+use super::{laws, trace};
 use crate::resource::{
     Changes, Class, Condition, Error, Resolved, Result, STACK_TAG, Scope, Tags, UNKNOWN,
 };
 
 /// How long a request is on its way, and its answer too.
 const LATENCY: Duration = Duration::from_millis(50);
+
+/// How long after something was first seen a read may miss it once more.
+const FLAPS: Duration = Duration::from_secs(60);
 
 #[derive(Default)]
 pub(super) struct Inner {
@@ -31,12 +36,14 @@ pub(super) struct Inner {
     pub(super) update_shows_after: Duration,
     /// Nodes whose updates are accepted and do not stick.
     pub(super) stubborn: BTreeSet<String>,
-    /// Nodes whose objects fail instead of becoming ready.
+    /// Nodes whose next object fails instead of becoming ready.
     pub(super) doomed: BTreeSet<String>,
     /// Nodes that AWS makes anew, without tags, so long after their deletion.
     pub(super) comes_back: BTreeMap<String, Duration>,
     returning: Vec<(Instant, Object)>,
-    returned: BTreeSet<String>,
+    pub(super) returned: BTreeSet<String>,
+    /// The read that is being answered misses what is new.
+    is_flapping: bool,
     /// What no caller may ever do.
     pub(super) violations: Vec<String>,
     in_flight: usize,
@@ -47,6 +54,8 @@ pub(super) struct Inner {
 pub(super) struct Cloud {
     inner: Mutex<Inner>,
     pub(super) power: Power,
+    /// What the program has written down, to judge it by.
+    pub(super) books: Arc<Mutex<Books>>,
     began: Instant,
 }
 
@@ -56,8 +65,14 @@ impl Cloud {
         Self {
             inner,
             power: Power::new(),
+            books: Arc::default(),
             began: Instant::now(),
         }
+    }
+
+    /// How long the world has been there, for the reader of a trace.
+    pub(super) fn time(&self) -> String {
+        format!("{:8.2} s ", self.began.elapsed().as_secs_f64())
     }
 
     /// The cloud as it is now.
@@ -88,13 +103,14 @@ impl Cloud {
         }
         let result = {
             let mut inner = self.look();
+            inner.is_flapping = effect == Some(Effect::Flap);
             let result = match effect {
                 Some(Effect::Refuse(code)) => Err(refusal(code)),
                 Some(Effect::Throttle) => {
                     let error = Error::new("fake:Call", Class::Throttled, "slow down");
                     Err(error.with_code("Throttling"))
                 }
-                Some(Effect::LoseRequest) => Err(lost()),
+                Some(Effect::LoseRequest | Effect::HangBefore) => Err(lost()),
                 _ => act(&mut inner),
             };
             let code = result
@@ -103,6 +119,12 @@ impl Cloud {
                 .and_then(Error::code)
                 .map(str::to_owned);
             let (node, token) = (scope.node.clone(), scope.token.clone());
+            trace::note(|| {
+                let answer = code.as_deref().unwrap_or("done");
+                let mishap = effect.map(|effect| format!("  <- {effect:?}"));
+                let mishap = mishap.unwrap_or_default();
+                format!("{} {operation:?} {node}: {answer}{mishap}", self.time())
+            });
             inner.calls.push(Call {
                 operation,
                 node,
@@ -116,11 +138,24 @@ impl Cloud {
             self.power.cut().await;
         }
         self.latency().await;
-        if effect == Some(Effect::LoseAnswer) {
-            Err(lost())
-        } else {
-            result
+        match effect {
+            Some(Effect::HangBefore | Effect::HangAfter) => {
+                sleep_until(Instant::now() + PATIENCE).await;
+                self.power.needed().await;
+                Err(lost())
+            }
+            Some(Effect::LoseAnswer) => Err(lost()),
+            _ => result,
         }
+    }
+
+    /// Keeps in mind what breaks a law.
+    fn judge(&self, broken: impl FnOnce(&Inner, &Books) -> Option<String>) {
+        let mut inner = self.look();
+        let books = self.books.lock().unwrap_or_else(PoisonError::into_inner);
+        let broken = broken(&inner, &books);
+        drop(books);
+        inner.violations.extend(broken);
     }
 
     async fn latency(&self) {
@@ -138,6 +173,10 @@ impl Cloud {
         self.call(Operation::Read, scope, |inner| {
             let now = Instant::now();
             let found = inner.find(behaviour, scope, want, last, now);
+            let is_missed = |object: &Object| {
+                inner.is_flapping && object.gone_at.is_none() && object.visible_at + FLAPS > now
+            };
+            let found = found.filter(|object| !is_missed(object));
             Ok(found.map(|object| shown(object, now)))
         })
         .await
@@ -180,6 +219,7 @@ impl Cloud {
         scope: &Scope,
         want: &Settings<Resolved>,
     ) -> Result<Outputs> {
+        self.judge(|inner, books| laws::broken_by_create(inner, books, behaviour, scope, want));
         self.call(Operation::Create, scope, |inner| {
             inner.check(behaviour, want)?;
             let now = Instant::now();
@@ -204,6 +244,7 @@ impl Cloud {
         want: &Settings<Resolved>,
         changes: &Changes,
     ) -> Result<()> {
+        self.judge(|inner, books| laws::broken_by_references(inner, books, &scope.node, want));
         self.call(Operation::Update, scope, |inner| {
             inner.check(behaviour, want)?;
             let delay = match behaviour.revisions {
@@ -232,6 +273,7 @@ impl Cloud {
     }
 
     pub(super) async fn delete(&self, scope: &Scope, live: &Outputs) -> Result<()> {
+        self.judge(|_, books| laws::broken_by_delete(books, scope));
         self.call(Operation::Delete, scope, |inner| {
             let now = Instant::now();
             let id = id_of(&live.arn);
@@ -249,11 +291,12 @@ impl Cloud {
                 return Err(refusal("DependencyViolation"));
             }
             object.gone_at = Some(now + object.behaviour.gone_after);
-            let foreign = object
-                .spec
-                .tags
-                .as_ref()
-                .is_some_and(|tags| !tags.belong_to(scope));
+            let foreign = object.spec.tags.as_ref().is_some_and(|tags| {
+                // One whose node is something else by now goes under a name made of its id.
+                let is_meant =
+                    scope.node.ends_with(&object.id) && tags.0.get(STACK_TAG) == Some(&scope.stack);
+                !is_meant && !tags.belong_to(scope)
+            });
             let (shared, node) = (object.behaviour.shared, object.node.clone());
             if shared || (foreign && !inner.returned.contains(&node)) {
                 inner
@@ -370,6 +413,9 @@ impl Inner {
             if let Some(after) = self.comes_back.remove(&object.node) {
                 self.returned.insert(object.node.clone());
                 let mut again = object.clone();
+                // As AWS makes a log group again that a service writes to.
+                again.spec.base.clear();
+                again.spec.uses.clear();
                 again.spec.tags = again.spec.tags.map(|_| Tags::default());
                 self.returning.push((now + after, again));
             }
@@ -382,8 +428,8 @@ impl Inner {
             .returning
             .extract_if(.., |(at, _)| *at <= now)
             .collect();
-        for (_, object) in due {
-            self.insert(object.behaviour, &object.node, object.spec, now);
+        for (at, object) in due {
+            self.insert(object.behaviour, &object.node, object.spec, at);
         }
         let objects = &self.objects;
         self.ghosts.retain(|_, ghost| {
@@ -412,13 +458,15 @@ impl Inner {
         spec.late = 0;
         self.ghosts
             .retain(|_, ghost| !ghost.collides(behaviour, &spec));
+        let is_doomed = self.doomed.remove(node);
+        self.faults_met += usize::from(is_doomed);
         let object = Object {
             behaviour,
             id: id.clone(),
             node: node.to_owned(),
             spec,
             revision: 1,
-            failed: self.doomed.contains(node),
+            failed: is_doomed,
             visible_at: now + self.shows_after,
             ready_at: now + behaviour.ready_after,
             gone_at: None,

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use super::disk::SaveFault;
 use super::faults::Effect::{LoseAnswer, LoseRequest, Refuse, Throttle};
 use super::faults::Operation::{self, Create, Delete, Read, Update};
 use super::kinds::{Arn, Gateway, Network, Rule, Service, Store, Subscription};
-use super::world::{SaveFault, World, at, stack};
+use super::world::{World, at, stack};
 use crate::engine::{Action, Declaration, Left, Phase};
 
 fn chain_and_branch() -> Declaration {

@@ -17,6 +17,9 @@ impl Operation {
     pub(super) const WRITES: &'static [Self] = &[Self::Create, Self::Update, Self::Delete];
 }
 
+/// How long a caller waits for an answer that never comes.
+pub(super) const PATIENCE: std::time::Duration = std::time::Duration::from_secs(60);
+
 /// What goes wrong with one call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Effect {
@@ -27,6 +30,12 @@ pub(super) enum Effect {
     LoseRequest,
     /// The request is carried out and its answer is lost.
     LoseAnswer,
+    /// The request is lost, and only after [`PATIENCE`] is it called lost.
+    HangBefore,
+    /// It is carried out, and the answer never comes.
+    HangAfter,
+    /// A read misses what is new once more, although it was seen already.
+    Flap,
     /// The power fails before the request is carried out.
     CrashBefore,
     /// The power fails after it.
@@ -79,6 +88,7 @@ pub(super) fn refusal(code: &str) -> Error {
     let class = match code {
         "AlreadyExists" => Class::AlreadyExists,
         "NotFound" => Class::NotFound,
+        "LimitExceeded" => Class::Quota,
         _ => Class::Refused,
     };
     Error::new("fake:Call", class, format!("the cloud says {code}")).with_code(code)

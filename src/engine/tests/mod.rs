@@ -3,9 +3,12 @@
 //! must come out right all the same.
 
 mod cloud;
+mod disk;
 mod faults;
 mod kinds;
+mod laws;
 mod objects;
+mod trace;
 mod world;
 
 mod applying;
@@ -18,4 +21,7 @@ mod model;
 mod properties;
 mod rebuilding;
 mod removing;
+mod stopping;
+mod stories;
 mod sweeping;
+mod weather;

@@ -1,13 +1,12 @@
-//! Random stacks, random changes of them, and random misfortune.
+//! Random stacks, and random changes of them.
 
-use std::ops::Range;
+use std::fmt::Write;
 
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use super::faults::{Effect, Fault, Operation};
 use super::kinds::{self, Network};
-use super::world::{SaveFault, World, at, settings};
+use super::world::{at, settings};
 use crate::engine::{Declaration, Graph};
 use crate::resource::{Declared, Handle, Input, Reference, Wait};
 
@@ -81,20 +80,55 @@ pub(super) fn model() -> impl Strategy<Value = Model> {
     vec((prop::sample::select(KINDS), wish()), 1..13)
 }
 
-/// Two configurations of one stack that differ in some nodes.
-pub(super) fn models() -> impl Strategy<Value = (Model, Model)> {
-    let node = (
-        prop::sample::select(KINDS),
-        wish(),
-        prop::option::weighted(0.4, wish()),
-    );
-    vec(node, 1..13).prop_map(|nodes| {
-        let before = nodes.iter().map(|(kind, wish, _)| (*kind, wish.clone()));
-        let after = nodes
-            .iter()
-            .map(|(kind, old, new)| (*kind, new.clone().unwrap_or(old.clone())));
-        (before.collect(), after.collect())
+/// So many configurations of one stack, each of which differs from the one before in some nodes.
+pub(super) fn models(count: usize) -> impl Strategy<Value = Vec<Model>> {
+    let changes = vec(prop::option::weighted(0.4, wish()), count - 1);
+    let node = (prop::sample::select(KINDS), wish(), changes);
+    vec(node, 1..13).prop_map(move |nodes| {
+        let latest = |number: usize, first: &Wish, changes: &[Option<Wish>]| {
+            let changes = changes[..number].iter().rev();
+            changes.flatten().next().unwrap_or(first).clone()
+        };
+        let configuration = |number| {
+            let nodes = nodes.iter();
+            nodes.map(move |(kind, first, changes)| (*kind, latest(number, first, changes)))
+        };
+        (0..count)
+            .map(|number| configuration(number).collect())
+            .collect()
     })
+}
+
+/// A declaration as a drawing in lines: each node with its settings and what it refers to.
+pub(super) fn draw(declaration: &Declaration) -> String {
+    let mut text = String::new();
+    for node in &declaration.nodes {
+        let spec = &node.spec;
+        let _infallible = write!(
+            text,
+            "\n    {:<18} shape {} size {} late {}",
+            node.address.as_str(),
+            spec["shape"],
+            spec["size"],
+            spec["late"]
+        );
+        for field in ["parent", "base", "uses"] {
+            let lists = spec[field].as_array();
+            let one = spec[field].is_object().then_some(&spec[field]);
+            let references = lists.into_iter().flatten().chain(one);
+            let names = references.filter_map(|reference| reference["$output"].as_str());
+            let names: Vec<_> = names.map(|name| name.trim_end_matches(".arn")).collect();
+            if !names.is_empty() {
+                let _infallible = write!(text, "  {field} -> {}", names.join(", "));
+            }
+        }
+        let ready = node.edges.iter().filter(|(_, wait)| **wait == Wait::Ready);
+        let ready: Vec<_> = ready.map(|(to, _)| to.as_str()).collect();
+        if !ready.is_empty() {
+            let _infallible = write!(text, "  waits for ready {}", ready.join(", "));
+        }
+    }
+    text
 }
 
 struct Place {
@@ -177,106 +211,4 @@ fn arn(node: &Place, wait: Wait) -> Input<String> {
         field: "arn".into(),
         wait,
     })
-}
-
-/// One thing that goes wrong.
-#[derive(Clone, Debug)]
-pub(super) enum Misfortune {
-    Call(Fault),
-    /// So many saves from now.
-    Save(usize, SaveFault),
-}
-
-fn misfortune() -> impl Strategy<Value = Misfortune> {
-    const ALL: &[Operation] = &[
-        Operation::Read,
-        Operation::Create,
-        Operation::Update,
-        Operation::Delete,
-    ];
-    let operations = prop::sample::select(vec![ALL, Operation::WRITES, Operation::WRITES]);
-    let effect = prop::sample::select(vec![
-        Effect::Refuse("Forbidden"),
-        Effect::Throttle,
-        Effect::LoseRequest,
-        Effect::LoseAnswer,
-        Effect::CrashBefore,
-        Effect::CrashAfter,
-    ]);
-    let call = (operations, 0..30_usize, effect).prop_map(|(operations, after, effect)| {
-        Misfortune::Call(Fault {
-            operations,
-            node: None,
-            after,
-            times: 1,
-            effect,
-        })
-    });
-    let faults = vec![
-        SaveFault::Fail,
-        SaveFault::CrashBefore,
-        SaveFault::CrashAfter,
-    ];
-    let save = (0..30_usize, prop::sample::select(faults))
-        .prop_map(|(number, fault)| Misfortune::Save(number, fault));
-    prop_oneof![3 => call, 1 => save]
-}
-
-/// How the cloud behaves in one case.
-#[derive(Clone, Debug)]
-pub(super) struct Weather {
-    shows_after: u64,
-    update_shows_after: u64,
-    parallelism: usize,
-    misfortunes: Vec<Misfortune>,
-}
-
-pub(super) fn weather(misfortunes: Range<usize>) -> impl Strategy<Value = Weather> {
-    let parallelism = prop::sample::select(vec![1, 3, 16]);
-    (
-        0..4_u64,
-        0..4_u64,
-        parallelism,
-        vec(misfortune(), misfortunes),
-    )
-        .prop_map(
-            |(shows_after, update_shows_after, parallelism, misfortunes)| Weather {
-                shows_after,
-                update_shows_after,
-                parallelism,
-                misfortunes,
-            },
-        )
-}
-
-impl Weather {
-    /// Shows updates at once: one that comes to light after the wish has changed is drift.
-    pub(super) fn without_late_updates(self) -> Self {
-        Self {
-            update_shows_after: 0,
-            ..self
-        }
-    }
-
-    /// Lets it come over the world from now on.
-    pub(super) fn over(&self, world: &mut World) {
-        world.parallelism = self.parallelism;
-        let saves = world.disk.saves.load(std::sync::atomic::Ordering::SeqCst);
-        let mut inner = world.cloud.look();
-        inner.shows_after = std::time::Duration::from_secs(self.shows_after);
-        inner.update_shows_after = std::time::Duration::from_secs(self.update_shows_after);
-        for misfortune in &self.misfortunes {
-            match misfortune {
-                Misfortune::Call(fault) => inner.faults.push(fault.clone()),
-                Misfortune::Save(number, fault) => {
-                    world
-                        .disk
-                        .faults
-                        .lock()
-                        .unwrap()
-                        .insert(saves + number, *fault);
-                }
-            }
-        }
-    }
 }

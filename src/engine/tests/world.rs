@@ -1,138 +1,36 @@
 //! A cloud, a place for states, and the commands as a user runs them, one process after the other.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::cloud::{Cloud, Inner};
+use super::disk::Disk;
 use super::faults::Operation;
 use super::kinds::{self, Fake, Settings, Traits};
 use super::objects::Object;
+use super::{laws, trace};
 use crate::engine::{
-    Action, ApplyOptions, Claims, Context, Declaration, Event, Events, Graph, Looks, Plan,
+    Action, ApplyOptions, Claims, Context, Declaration, Event, Events, GRACE, Graph, Looks, Plan,
     PlanError, PlanOptions, READS_LAG, Rebuilt, Report, Stop, Stopper, TeardownOptions, Whole,
     apply, find_all, plan, rebuild, teardown,
 };
 use crate::resource::{
-    Address, BoxFuture, Declared, Handle, Identity, NODE_TAG, Resolved, STACK_TAG, Scope, Tags,
+    Address, Declared, Handle, Identity, NODE_TAG, Resolved, STACK_TAG, Scope, Tags,
 };
-use crate::state::{Holder, Journal, Lease, Lock, Record, State, StateError, Store};
+use crate::state::{Journal, Lease, Record, State, StateError, Store};
 
 pub(super) const STACK: &str = "dev";
-
-/// What goes wrong with one save.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum SaveFault {
-    /// The disk refuses.
-    Fail,
-    /// The power fails before the state is written.
-    CrashBefore,
-    /// The power fails after it.
-    CrashAfter,
-}
-
-/// A store in memory.
-pub(super) struct Disk {
-    cloud: Arc<Cloud>,
-    state: Mutex<Option<State>>,
-    pub(super) saves: AtomicUsize,
-    /// By the number of the save.
-    pub(super) faults: Mutex<BTreeMap<usize, SaveFault>>,
-    pub(super) faults_met: AtomicUsize,
-}
-
-impl Disk {
-    pub(super) fn state(&self) -> Option<State> {
-        self.state
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
-    }
-
-    pub(super) fn set(&self, state: Option<State>) {
-        *self.state.lock().unwrap_or_else(PoisonError::into_inner) = state;
-    }
-}
-
-impl Store for Disk {
-    fn load<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<Option<State>, StateError>> {
-        Box::pin(async { Ok(self.state()) })
-    }
-
-    fn save<'a>(&'a self, state: &'a State) -> BoxFuture<'a, Result<(), StateError>> {
-        Box::pin(async {
-            let power = &self.cloud.power;
-            power.needed().await;
-            let number = self.saves.fetch_add(1, Ordering::SeqCst);
-            let fault = self
-                .faults
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .remove(&number);
-            if fault.is_some() {
-                self.faults_met.fetch_add(1, Ordering::SeqCst);
-            }
-            sleep_until(Instant::now() + Duration::from_millis(2)).await;
-            power.needed().await;
-            match fault {
-                Some(SaveFault::CrashBefore) => power.cut().await,
-                Some(SaveFault::Fail) => {
-                    let (place, reason) = ("memory".to_owned(), "the disk is full".to_owned());
-                    return Err(StateError::Access { place, reason });
-                }
-                _ => {}
-            }
-            // What is written is read again by another process.
-            let text = serde_json::to_string(state).unwrap();
-            self.set(Some(State::parse(&text, "memory").unwrap()));
-            if fault == Some(SaveFault::CrashAfter) {
-                power.cut().await;
-            }
-            Ok(())
-        })
-    }
-
-    fn remove<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<(), StateError>> {
-        Box::pin(async {
-            self.set(None);
-            Ok(())
-        })
-    }
-
-    fn lock<'a>(&'a self, stack: &'a str, _: &'a str) -> BoxFuture<'a, Result<Lock, StateError>> {
-        Box::pin(async {
-            Err(StateError::Locked {
-                stack: stack.into(),
-                owner: "nobody".into(),
-            })
-        })
-    }
-
-    fn holder<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<Option<Holder>, StateError>> {
-        Box::pin(async { Ok(None) })
-    }
-
-    fn unlock<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<Option<Holder>, StateError>> {
-        Box::pin(async { Ok(None) })
-    }
-
-    fn stacks(&self) -> BoxFuture<'_, Result<Vec<String>, StateError>> {
-        Box::pin(async { Ok(Vec::new()) })
-    }
-
-    fn place(&self, _: &str) -> String {
-        "memory".to_owned()
-    }
-}
 
 /// How one run of a command ended.
 #[derive(Debug)]
 pub(super) enum Ended {
     /// The power failed.
     Crashed,
+    /// It was stopped before it changed anything.
+    Interrupted,
     /// Something could not be read, so nothing was written.
     Blind(#[expect(dead_code, reason = "shown when a test fails")] PlanError),
     /// The state could not be written.
@@ -151,6 +49,24 @@ impl Ended {
     pub(super) fn is_complete(&self) -> bool {
         matches!(self, Self::Finished(report) if report.is_complete())
     }
+
+    /// The end as it stands in a trace.
+    fn in_short(&self) -> String {
+        let Self::Finished(report) = self else {
+            return format!("ended: {self:?}");
+        };
+        let failed = report.failed.iter();
+        let failed: Vec<_> = failed
+            .map(|f| format!("{} ({})", f.address, f.source))
+            .collect();
+        let skipped: Vec<_> = report
+            .skipped
+            .iter()
+            .map(|(node, _)| node.as_str())
+            .collect();
+        let (done, stopped) = (report.done.len(), report.stopped);
+        format!("ended: {done} done, failed {failed:?}, skipped {skipped:?}, stopped {stopped}")
+    }
 }
 
 /// Everything outside the program.
@@ -160,6 +76,8 @@ pub(super) struct World {
     pub(super) parallelism: usize,
     pub(super) adopt: bool,
     pub(super) final_snapshot: Option<String>,
+    /// When a signal comes, counted from the start of a command.
+    pub(super) stop_after: Option<Duration>,
     pub(super) stop: Stop,
     stopper: Stopper,
     /// Under which all runs are.
@@ -172,13 +90,7 @@ impl World {
         // The same jitter every time.
         fastrand::seed(7);
         let cloud = Arc::new(Cloud::new());
-        let disk = Disk {
-            cloud: Arc::clone(&cloud),
-            state: Mutex::default(),
-            saves: AtomicUsize::new(0),
-            faults: Mutex::default(),
-            faults_met: AtomicUsize::new(0),
-        };
+        let disk = Disk::new(&cloud);
         let (stopper, stop) = Stop::pair();
         Self {
             cloud,
@@ -186,6 +98,7 @@ impl World {
             parallelism: 16,
             adopt: false,
             final_snapshot: None,
+            stop_after: None,
             stop,
             stopper,
             lease: Lease::default(),
@@ -234,18 +147,37 @@ impl World {
         Arc::new(Journal::new(disk, self.state()).under(self.lease.clone()))
     }
 
-    /// Runs one process until it ends or the power fails. A day is more than any run may take.
-    async fn process<T>(&self, run: impl Future<Output = T>) -> Option<T> {
+    /// Runs one process until it ends or the power fails. A day is more than any run may take, and
+    /// so are five seconds after a signal.
+    async fn process(&self, command: &str, run: impl Future<Output = Ended>) -> Ended {
+        trace::note(|| format!("{}orderctl {command}", self.cloud.time()));
         self.cloud.power.restore();
         let ended = tokio::select! {
             biased;
             () = self.cloud.power.failure() => None,
+            () = self.signal() => panic!("it goes on after the signal"),
             ended = timeout(Duration::from_secs(86_400), run) => {
                 Some(ended.expect("a run that never ends"))
             }
         };
         self.cloud.power.restore();
+        if self.stop_after.is_some() {
+            self.go_on();
+        }
+        let ended = ended.unwrap_or(Ended::Crashed);
+        trace::note(|| format!("{}{}", self.cloud.time(), ended.in_short()));
         ended
+    }
+
+    /// Sends the signal; returns when the command should have ended long ago.
+    async fn signal(&self) {
+        let Some(after) = self.stop_after else {
+            return std::future::pending().await;
+        };
+        sleep_until(Instant::now() + after).await;
+        trace::note(|| format!("{}a signal", self.cloud.time()));
+        self.stop();
+        sleep_until(Instant::now() + GRACE + Duration::from_secs(1)).await;
     }
 
     pub(super) async fn plan(&self, declaration: &Declaration) -> Plan {
@@ -267,9 +199,10 @@ impl World {
     pub(super) async fn up(&self, declaration: &Declaration) -> Ended {
         let (sender, mut receiver) = tokio::sync::mpsc::unbounded_channel();
         let run = async {
-            let planned = match self.try_plan(declaration).await {
-                Ok(planned) => planned,
-                Err(error) => return Ended::Blind(error),
+            let planned = match self.stop.cut(self.try_plan(declaration)).await {
+                Ok(Ok(planned)) => planned,
+                Ok(Err(error)) => return Ended::Blind(error),
+                Err(_) => return Ended::Interrupted,
             };
             let context = self.context(Events::to(sender));
             let options = self.apply_options();
@@ -277,7 +210,7 @@ impl World {
             self.cloud.look().most_in_flight = 0;
             Ended::Finished(apply(&context, declaration, &planned, &journal, options).await)
         };
-        let ended = self.process(run).await.unwrap_or(Ended::Crashed);
+        let ended = self.process("up", run).await;
         let mut events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
         while let Ok(event) = receiver.try_recv() {
             events.push(event);
@@ -298,9 +231,12 @@ impl World {
         let (sender, mut receiver) = tokio::sync::mpsc::unbounded_channel();
         let run = async {
             let context = self.context(Events::to(sender));
-            let whole = match find_all(&context, declaration, &self.state()).await {
-                Ok(whole) => whole,
-                Err(error) => return Ended::Blind(error),
+            let state = self.state();
+            let whole = find_all(&context, declaration, &state);
+            let whole = match self.stop.cut(whole).await {
+                Ok(Ok(whole)) => whole,
+                Ok(Err(error)) => return Ended::Blind(error),
+                Err(_) => return Ended::Interrupted,
             };
             let journal = self.journal();
             let settle = Duration::from_secs(60);
@@ -315,7 +251,7 @@ impl World {
                 Err(error) => Ended::Unsaved(error),
             }
         };
-        let ended = self.process(run).await.unwrap_or(Ended::Crashed);
+        let ended = self.process("down", run).await;
         let mut events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
         while let Ok(event) = receiver.try_recv() {
             events.push(event);
@@ -355,6 +291,15 @@ impl World {
         assert_eq!(self.inventory(), BTreeMap::new());
         assert_eq!(self.state().records, BTreeMap::new());
         report
+    }
+
+    /// Law 2, after any end of a run: what is there can be found again without a look at the whole
+    /// cloud.
+    pub(super) fn forgotten(&self) -> Vec<String> {
+        let inner = self.cloud.look();
+        let objects = inner.objects.values();
+        let ours = objects.filter(|o| o.gone_at.is_none() && !inner.returned.contains(&o.node));
+        laws::forgotten(ours, &self.state())
     }
 
     pub(super) fn assert_law_abiding(&self) {

@@ -104,12 +104,13 @@ impl Resource for ImportedCertificate {
         let answer = aws
             .acm
             .import_certificate()
-            .certificate(made.certificate)
-            .private_key(made.private_key)
+            .certificate(made.certificate.clone())
+            .private_key(made.private_key.clone())
             .set_tags(Some(tag_list("acm:ImportCertificate", &want.tags)?))
             .send()
             .await
-            .of("acm:ImportCertificate")?;
+            .of("acm:ImportCertificate")
+            .map_err(|error| made.hide_in(error))?;
         let arn = answer
             .certificate_arn()
             .ok_or_else(missing("acm:ImportCertificate", "CertificateArn"))?;
@@ -130,11 +131,12 @@ impl Resource for ImportedCertificate {
             aws.acm
                 .import_certificate()
                 .certificate_arn(arn)
-                .certificate(made.certificate)
-                .private_key(made.private_key)
+                .certificate(made.certificate.clone())
+                .private_key(made.private_key.clone())
                 .send()
                 .await
-                .of("acm:ImportCertificate")?;
+                .of("acm:ImportCertificate")
+                .map_err(|error| made.hide_in(error))?;
         }
         if changes.touch("tags") {
             change_tags(aws, arn, &live.spec.tags, &want.tags).await?;
@@ -221,6 +223,16 @@ impl SelfSigned {
             certificate: Blob::new(certificate.pem()),
             private_key: Blob::new(key.serialize_pem()),
         })
+    }
+
+    /// Makes sure that the answer to the request does not repeat the private key.
+    fn hide_in(&self, error: Error) -> Error {
+        let pem = String::from_utf8_lossy(self.private_key.as_ref());
+        // The first and the last line say only what it is.
+        let key = pem.lines().filter(|line| !line.starts_with("-----"));
+        let base64 = aws_smithy_types::base64::encode(&self.private_key);
+        key.fold(error, |error, line| error.hiding(line))
+            .hiding(&base64)
     }
 }
 
@@ -423,6 +435,23 @@ mod tests {
         let (one, two) = (made("a.internal").unwrap(), made("a.internal").unwrap());
         assert!(one.private_key != two.private_key);
         assert!(made("ö.internal").is_err());
+    }
+
+    #[test]
+    fn an_error_that_quotes_a_line_of_the_key_is_shown_without_it() {
+        let made = SelfSigned::new("a.internal", Timestamp::from_second(1_800_000_000).unwrap());
+        let made = made.unwrap();
+        let pem = String::from_utf8(made.private_key.clone().into_inner()).unwrap();
+        let line = pem.lines().nth(1).unwrap();
+        let sent = aws_smithy_types::base64::encode(&made.private_key);
+        for quoted in [line, &sent[40..60]] {
+            let message = format!("The private key is not valid: {quoted}");
+            let error = Error::new("acm:ImportCertificate", Class::Refused, message);
+            assert!(!made.hide_in(error).to_string().contains(quoted));
+        }
+        let message = "-----BEGIN PRIVATE KEY----- was expected";
+        let error = Error::new("acm:ImportCertificate", Class::Refused, message);
+        assert!(made.hide_in(error).to_string().contains(message));
     }
 
     #[tokio::test]

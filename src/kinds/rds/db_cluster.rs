@@ -183,8 +183,10 @@ impl Resource for DbCluster {
             .deletion_protection(want.deletion_protection)
             .set_serverless_v2_scaling_configuration(want.serverless_capacity.map(Into::into))
             .set_tags(sdk_tags(want.tags.iter()));
-        let request = want.master_password.on_create(aws, request).await?;
-        let answer = request.send().await.of(OPERATION)?;
+        let password = want.master_password.read(aws).await?;
+        let request = MasterPassword::on_create(password.as_ref(), request);
+        let answer = request.send().await.of(OPERATION);
+        let answer = answer.map_err(|error| MasterPassword::hide(password.as_ref(), error))?;
         let cluster = answer.db_cluster();
         outputs_of(
             cluster.ok_or_else(missing(OPERATION, "DBCluster"))?,
@@ -294,11 +296,14 @@ async fn modify(
     {
         request = request.allow_major_version_upgrade(true);
     }
+    let mut password = None;
     if changes.touch("master_password") {
+        password = want.master_password.read(aws).await?;
         let live = &live.spec.master_password;
-        request = want.master_password.on_modify(aws, live, request).await?;
+        request = MasterPassword::on_modify(live, password.as_ref(), request);
     }
-    request.send().await.of("rds:ModifyDBCluster")?;
+    let answer = request.send().await.of("rds:ModifyDBCluster");
+    answer.map_err(|error| MasterPassword::hide(password.as_ref(), error))?;
     Ok(())
 }
 

@@ -6,8 +6,8 @@ use aws_sdk_rds::operation::modify_db_cluster::builders::ModifyDBClusterFluentBu
 use serde::{Deserialize, Serialize};
 
 use crate::aws::Aws;
-use crate::kinds::secretsmanager::{SecretArn, read_credentials};
-use crate::resource::{Resolved, Result, Stage};
+use crate::kinds::secretsmanager::{Password, SecretArn, read_credentials};
+use crate::resource::{Error, Resolved, Result, Stage};
 
 /// Who keeps the master user's password.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -34,34 +34,41 @@ impl MasterPassword<Resolved> {
             .unwrap_or_else(|| Self::Secret(SecretArn(String::new())))
     }
 
-    /// Puts it into the create request.
-    pub(super) async fn on_create(&self, aws: &Aws, request: Create) -> Result<Create> {
-        Ok(match self {
-            Self::Managed => request.manage_master_user_password(true),
-            Self::Secret(arn) => {
-                let credentials = read_credentials(aws, arn).await?;
-                request.master_user_password(credentials.password.reveal())
-            }
-        })
+    /// Reads the password that a request needs; `None` if RDS makes it.
+    pub(super) async fn read(&self, aws: &Aws) -> Result<Option<Password>> {
+        match self {
+            Self::Managed => Ok(None),
+            Self::Secret(arn) => Ok(Some(read_credentials(aws, arn).await?.password)),
+        }
     }
 
-    /// Puts the way from `live` to `self` into the modify request. RDS deletes its own secret when
-    /// it no longer manages the password, and demands a new one in the same request.
-    pub(super) async fn on_modify(
-        &self,
-        aws: &Aws,
-        live: &Self,
-        request: Modify,
-    ) -> Result<Modify> {
-        let Self::Secret(arn) = self else {
-            return Ok(request.manage_master_user_password(true));
+    /// Puts it into the create request.
+    pub(super) fn on_create(password: Option<&Password>, request: Create) -> Create {
+        match password {
+            None => request.manage_master_user_password(true),
+            Some(password) => request.master_user_password(password.reveal()),
+        }
+    }
+
+    /// Puts the way from `live` to this password into the modify request. RDS deletes its own secret
+    /// when it no longer manages the password, and demands a new one in the same request.
+    pub(super) fn on_modify(live: &Self, password: Option<&Password>, request: Modify) -> Modify {
+        let Some(password) = password else {
+            return request.manage_master_user_password(true);
         };
-        let credentials = read_credentials(aws, arn).await?;
-        let request = request.master_user_password(credentials.password.reveal());
-        Ok(match live {
+        let request = request.master_user_password(password.reveal());
+        match live {
             Self::Managed => request.manage_master_user_password(false),
             Self::Secret(_) => request,
-        })
+        }
+    }
+
+    /// Makes sure that the answer to a request that carried the password does not repeat it.
+    pub(super) fn hide(password: Option<&Password>, error: Error) -> Error {
+        match password {
+            Some(password) => password.hide_in(error),
+            None => error,
+        }
     }
 }
 
@@ -72,7 +79,7 @@ mod tests {
     use super::*;
     use crate::resource::{Declared, diff, find_references};
 
-    type Password = MasterPassword<Resolved>;
+    type Password = super::MasterPassword<Resolved>;
 
     fn secret(arn: &str) -> Password {
         MasterPassword::Secret(arn.into())

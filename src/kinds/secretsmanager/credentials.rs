@@ -19,6 +19,11 @@ impl Password {
     pub(in crate::kinds) fn reveal(&self) -> &str {
         &self.0
     }
+
+    /// Makes sure that the answer to a request that carried the password does not repeat it.
+    pub(in crate::kinds) fn hide_in(&self, error: Error) -> Error {
+        error.hiding(&self.0)
+    }
 }
 
 impl fmt::Debug for Password {

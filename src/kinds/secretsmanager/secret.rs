@@ -102,7 +102,8 @@ impl Resource for Secret {
             .set_tags(Some(sdk_tags(want.tags.iter())))
             .send()
             .await
-            .of("secretsmanager:CreateSecret");
+            .of("secretsmanager:CreateSecret")
+            .map_err(|error| credentials.password.hide_in(error));
         match answer {
             Ok(created) => Ok(SecretOutputs {
                 arn: created
@@ -232,7 +233,8 @@ async fn put_value(
         .set_client_request_token(token)
         .send()
         .await
-        .of("secretsmanager:PutSecretValue")?;
+        .of("secretsmanager:PutSecretValue")
+        .map_err(|error| credentials.password.hide_in(error))?;
     Ok(())
 }
 

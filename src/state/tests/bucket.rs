@@ -15,9 +15,10 @@ async fn a_state_is_saved_loaded_listed_and_removed() {
     assert_eq!(bucket.keys(), ["dev.json"]);
     assert_eq!(store.load("dev").await.unwrap(), Some(second));
     bucket.overwrite("other.json", "{}");
+    bucket.overwrite("torn.json", "{\"format\": 2");
     bucket.overwrite("copy.json", &bucket.text("dev.json").unwrap());
     bucket.overwrite("notes.txt", "");
-    assert_eq!(store.stacks().await.unwrap(), ["dev"]);
+    assert_eq!(store.stacks().await.unwrap(), ["dev", "torn"]);
     assert_eq!(store.place("dev"), "s3://states/order/dev.json");
     store.remove("dev").await.unwrap();
     assert_eq!(store.load("dev").await.unwrap(), None);
@@ -141,12 +142,42 @@ async fn what_is_refused_is_told_at_once_and_what_gives_no_answer_after_a_while(
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_damaged_document_is_told_and_left_alone() {
+async fn a_damaged_document_is_told_and_written_over_only_by_who_has_seen_it() {
     let bucket = Memory::new();
-    bucket.overwrite("dev.json", "{");
+    for damage in ["", "{", "{\n}\n", "{\"format\": 2}\n", "\"", "[1]"] {
+        bucket.overwrite("dev.json", damage);
+        let (store, blind) = (Machine::on(&bucket).store, Machine::on(&bucket).store);
+        let error = store.load("dev").await.unwrap_err();
+        assert!(matches!(error, StateError::Unreadable { .. }), "{error}");
+        let document = store.document("dev").await.unwrap().unwrap();
+        assert_eq!(document, damage.as_bytes());
+        assert!(blind.save(&state(1)).await.is_err());
+        assert_eq!(bucket.text("dev.json").unwrap(), damage);
+        store.save(&state(1)).await.unwrap();
+        assert_eq!(store.load("dev").await.unwrap().unwrap().serial, 1);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_document_is_given_as_it_stands_to_the_line_and_without_its_stamp() {
+    let bucket = Memory::new();
     let store = Machine::on(&bucket).store;
-    let error = store.load("dev").await.unwrap_err();
-    assert!(matches!(error, StateError::Unreadable { .. }), "{error}");
-    assert!(store.stacks().await.unwrap().is_empty());
-    assert_eq!(bucket.text("dev.json").unwrap(), "{");
+    let saved = state(7);
+    store.save(&saved).await.unwrap();
+    let document = store.document("dev").await.unwrap().unwrap();
+    assert_eq!(document, saved.to_document().unwrap());
+    // A record that stands there twice would be one that is lost.
+    let twice = r#""records": { "vpc": {"kind": "ec2/vpc", "dependencies": []}, "vpc": {"kind": "ec2/vpc", "dependencies": []} }"#;
+    let text = bucket.text("dev.json").unwrap();
+    bucket.overwrite("dev.json", &text.replace("\"records\": {}", twice));
+    let error = store.load("dev").await.unwrap_err().to_string();
+    assert!(error.contains("line "), "{error}");
+    // The next holder moves its ETag, and nothing else of it.
+    let lock = store.lock("dev", "up").await.unwrap();
+    let before = store.document("dev").await.unwrap();
+    let etag = bucket.etag("dev.json");
+    store.unlock("dev").await.unwrap();
+    assert_ne!(bucket.etag("dev.json"), etag);
+    assert_eq!(store.document("dev").await.unwrap(), before);
+    drop(lock);
 }

@@ -209,6 +209,20 @@ async fn what_was_stopped_and_woken_after_a_takeover_learns_who_has_it() {
     let again = lock.lease().lost().await.to_string();
     assert_eq!(again, lost);
     taken.release().await.unwrap();
+
+    // The same if the other one is done by then.
+    let lock = zombie.store.lock("dev", "up").await.unwrap();
+    zombie.network.cut(true);
+    zombie.was_suspended(OVER);
+    wait(OVER).await;
+    let taken = bob.lock("dev", "down").await.unwrap();
+    taken.release().await.unwrap();
+    zombie.network.cut(false);
+    let lost = zombie.store.save(&state(1)).await.unwrap_err().to_string();
+    for part in ["taken over by `down` of ", "and is free again"] {
+        assert!(lost.contains(part), "no {part} in {lost}");
+    }
+    drop(lock);
 }
 
 #[tokio::test(start_paused = true)]
@@ -305,7 +319,7 @@ async fn a_lock_taken_away_by_hand_stops_its_holder_and_fences_it() {
     assert!(ann.save(&state(2)).await.is_err());
     wait(BEAT).await;
     let lost = lock.lease().is_lost().unwrap().to_string();
-    assert!(lost.contains("state unlock"), "{lost}");
+    assert!(lost.contains("taken over by `state unlock` of "), "{lost}");
     let next = bob.lock("dev", "up").await.unwrap();
     assert_eq!(bob.load("dev").await.unwrap().unwrap().serial, 1);
     next.release().await.unwrap();
@@ -314,7 +328,7 @@ async fn a_lock_taken_away_by_hand_stops_its_holder_and_fences_it() {
     let lock = ann.lock("dev", "up").await.unwrap();
     bucket.erase("dev.lock");
     let lost = lock.lease().lost().await.to_string();
-    assert!(lost.contains("taken away"), "{lost}");
+    assert!(lost.contains("taken away by hand"), "{lost}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -266,6 +266,7 @@ fn the_json_says_what_the_text_says() {
         json!({
             "address": "vpc", "kind": "ec2/vpc", "action": "create", "order": null,
             "reason": null, "waiting": false, "failure": null, "destroysData": false,
+            "takenOver": null,
             "changes": [
                 { "path": "cidr", "from": null, "to": "10.0.0.0/16", "drift": false,
                   "forcesReplacement": false },

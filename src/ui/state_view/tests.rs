@@ -18,10 +18,17 @@ fn outputs(outputs: Value) -> Record {
 
 #[test]
 fn the_list_has_the_name_aws_knows_each_by_and_what_is_under_way() {
-    insta::assert_snapshot!(list(&state(), &Style::PLAIN), @"");
+    insta::assert_snapshot!(list(&state(), &Style::PLAIN), @r#"
+    ADDRESS        KIND             ID                     CREATED               UNDER WAY
+    nat-gateway-1  ec2/nat_gateway  -                      -                     create since 2026-11-22T10:15:30Z
+    vpc            ec2/vpc          vpc-0a1b2c3d4e5f60718  2026-11-22T10:15:28Z  -
+    "#);
     let mut quiet = state();
     quiet.records.remove(&address("nat-gateway-1"));
-    insta::assert_snapshot!(list(&quiet, &Style::PLAIN), @"");
+    insta::assert_snapshot!(list(&quiet, &Style::PLAIN), @r#"
+    ADDRESS  KIND     ID                     CREATED
+    vpc      ec2/vpc  vpc-0a1b2c3d4e5f60718  2026-11-22T10:15:28Z
+    "#);
     let json = list_to_json(&state());
     assert_eq!(json["serial"], 42);
     assert_eq!(json["records"][0]["underWay"]["action"], "create");
@@ -63,7 +70,35 @@ fn one_record_is_shown_with_everything_but_what_smells_of_a_secret() {
     let address = address("nat-gateway-1");
     let nat = &state.records[&address];
     let text = record(&state, &address, nat, &Style::PLAIN);
-    insta::assert_snapshot!(text, @"");
+    insta::assert_snapshot!(text, @r#"
+    address       nat-gateway-1
+    kind          ec2/nat_gateway
+    under way     create since 2026-11-22T10:15:30Z, 1 older instance to delete
+    client token  0f4c8a52-6a5e-4b43-9f0a-3d6c8c1d7e11
+    made from     elastic-ip-1, public-subnet-1
+    needed by     nothing
+
+    settings under way
+    {
+      "subnet": "subnet-0123456789abcdef0",
+      "allocation_id": "eipalloc-0123456789abcdef0",
+      "tags": {
+        "orderctl:node": "nat-gateway-1",
+        "orderctl:stack": "dev"
+      },
+      "db_password": "(sensitive)"
+    }
+
+    outputs of older instance 1
+    {
+      "id": "nat-old"
+    }
+
+    settings of older instance 1
+    {
+      "secret_key": "(sensitive)"
+    }
+    "#);
     let json = record_to_json(&state, &address, nat);
     assert_eq!(
         json["record"]["intent"]["token"],
@@ -80,7 +115,14 @@ fn what_is_forgotten_is_shown_with_what_depends_on_it() {
     subnet.dependencies.insert(address("vpc"));
     state.records.insert(address("public-subnet-1"), subnet);
     let one = BTreeSet::from([address("vpc"), address("nat-gateway-1")]);
-    insta::assert_snapshot!(forgetting(&state, &one, &Style::PLAIN), @"");
+    insta::assert_snapshot!(forgetting(&state, &one, &Style::PLAIN), @r#"
+    - forget  ec2/nat_gateway nat-gateway-1
+        under way: create since 2026-11-22T10:15:30Z
+    - forget  ec2/vpc vpc (vpc-0a1b2c3d4e5f60718)
+        needed by public-subnet-1
+
+    2 to forget, 1 left recorded.
+    "#);
     let json = forgetting_to_json(&state, &one);
     assert_eq!(json["records"][1]["neededBy"], json!(["public-subnet-1"]));
     // What goes too is nothing left behind.

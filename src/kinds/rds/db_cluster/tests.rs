@@ -352,3 +352,38 @@ async fn a_snapshot_name_that_is_taken_is_an_error_and_a_gone_cluster_is_not() {
         }
     }
 }
+
+#[tokio::test]
+async fn a_refusal_that_quotes_the_password_is_shown_without_it() {
+    fn quoting() -> ErrorMetadata {
+        ErrorMetadata::builder()
+            .code("InvalidParameterValue")
+            .message("The parameter MasterUserPassword is not valid: hunter2")
+            .build()
+    }
+    use aws_sdk_rds::operation::create_db_cluster::CreateDBClusterError;
+    use aws_sdk_rds::operation::modify_db_cluster::ModifyDBClusterError;
+    let create =
+        mock!(Client::create_db_cluster).then_error(|| CreateDBClusterError::generic(quoting()));
+    let modify =
+        mock!(Client::modify_db_cluster).then_error(|| ModifyDBClusterError::generic(quoting()));
+    let secret = secret_value();
+    let aws = mocked(&[&create, &modify, &secret, &secret_value()]);
+    let refused = DbCluster::create(&aws, &scope(NODE), &want()).await;
+    let created = refused.unwrap_err();
+    let live = Live {
+        outputs: outputs_of(&in_aws().build(), "test").unwrap(),
+        spec: DbClusterSpec {
+            master_password: MasterPassword::Managed,
+            ..want()
+        },
+        condition: Condition::Ready,
+    };
+    let changes = diff(&json!(want()), &json!(live.spec), None);
+    let refused = DbCluster::update(&aws, &scope(NODE), &live, &want(), &changes).await;
+    for error in [created, refused.unwrap_err()] {
+        let shown = format!("{error} {error:?}");
+        assert!(!shown.contains("hunter2"), "{shown}");
+        assert!(shown.contains("InvalidParameterValue"), "{shown}");
+    }
+}

@@ -269,6 +269,23 @@ async fn delete_frees_the_name_at_once() {
 }
 
 #[tokio::test]
+async fn a_refusal_that_quotes_the_value_is_shown_without_it() {
+    let create = mock!(Client::create_secret).then_error(|| {
+        CreateSecretError::generic(
+            ErrorMetadata::builder()
+                .code("InvalidParameterException")
+                .message(r#"Invalid value: {"username":"admin","password":"hunter2"}"#)
+                .build(),
+        )
+    });
+    let aws = mocked(&[&random(), &create]);
+    let refused = Secret::create(&aws, &scope("db-secret"), &want()).await;
+    let error = refused.unwrap_err();
+    assert!(!format!("{error} {error:?}").contains("hunter2"), "{error}");
+    assert!(error.is(&["InvalidParameterException"]));
+}
+
+#[tokio::test]
 async fn a_sweep_takes_only_the_exact_tag_of_the_stack() {
     let entry = |name: &str, stack: &str| {
         let tags = Tags::from_pairs([(STACK_TAG, stack), (NODE_TAG, "db-secret")]);

@@ -53,9 +53,11 @@ Faults are asked in the order in which they were added. A call that one has hit 
 ``drop-before``   not applied; the connection is closed without a byte of an answer
 ``drop-after``    applied; the connection is closed without a byte of an answer
 ``deny``          not applied; the protocol's access-denied code
+``quote``         not applied; refused as not valid, with the whole request in the message
 ``delay``         waits ``seconds``, then applies and answers
 ``hold-before``   waits until released, then applies and answers
 ``hold-after``    applies, waits until released, then answers
+``hold-both``     waits until released, applies, waits until released again, then answers
 ================  =====================================================================================================
 
 A call in the log:

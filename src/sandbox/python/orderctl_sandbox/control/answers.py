@@ -1,6 +1,7 @@
 """The answers that faults give, in the code, status and wording that each protocol of AWS has for them."""
 
 from typing import Any
+from urllib.parse import unquote_plus
 
 from .. import ACCOUNT_ID
 from ..errors import Headers, protocol_of, render_error
@@ -48,6 +49,15 @@ def denied(environ: dict[str, Any], call: Call) -> Answer:
     if protocol == "ec2":
         message = f"You are not authorized to perform this operation. {message}"
     return _answer(environ, status, code, message)
+
+
+def quoted(environ: dict[str, Any], _call: Call) -> Answer:
+    """The request is wrong, and the message repeats all of it."""
+    body = environ["wsgi.input"].read()
+    environ["wsgi.input"].seek(0)
+    code = "ValidationException" if protocol_of(environ) == "json" else "InvalidParameterValue"
+    message = f"This is not valid: {unquote_plus(body.decode(errors='replace'))}"
+    return _answer(environ, 400, code, message)
 
 
 def _answer(environ: dict[str, Any], status: int, code: str, message: str) -> Answer:

@@ -21,9 +21,11 @@ ACTIONS = (
     "drop-before",
     "drop-after",
     "deny",
+    "quote",
     "delay",
     "hold-before",
     "hold-after",
+    "hold-both",
 )
 
 _NAMES = ("action", "service", "operation", "writes", "nth", "times", "probability", "seed", "seconds")
@@ -209,5 +211,7 @@ class Faults:
             held.goes_on = goes_on
             self._held.remove(held)
         self._changed.notify_all()
-        self._changed.wait_for(lambda: all(held.call.end for held in released), _LONGEST_END)
+        # One that is held twice is not done, but held again.
+        settled = lambda held: held.call.end or any(other.call is held.call for other in self._held)  # noqa: E731
+        self._changed.wait_for(lambda: all(settled(held) for held in released), _LONGEST_END)
         return [held.as_json() for held in released]

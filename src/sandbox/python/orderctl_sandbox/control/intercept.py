@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from ..clock import CLOCK
-from .answers import Answer, denied, failed, throttled
+from .answers import Answer, denied, failed, quoted, throttled
 from .calls import Call
 from .faults import Fault
 from .operations import identify, writes
@@ -20,7 +20,7 @@ _OTHER_PATHS = ("/moto-api", "/favicon.ico", "/latest/meta-data/", "/latest/api/
 
 _CODE = re.compile(rb"<Code>([^<]+)</Code>")
 
-_REFUSALS = {"throttle": throttled, "error-before": failed, "deny": denied}
+_REFUSALS = {"throttle": throttled, "error-before": failed, "deny": denied, "quote": quoted}
 
 
 class ConnectionDropped(ConnectionAbortedError):
@@ -56,7 +56,7 @@ class InterceptedCalls:
         if action == "delay":
             time.sleep(fault.seconds)
         if action == "drop-before" or (
-            action == "hold-before" and not self.control.faults.hold(call, fault, "before")
+            action in ("hold-before", "hold-both") and not self.control.faults.hold(call, fault, "before")
         ):
             self._enter(call)
             return None
@@ -64,7 +64,9 @@ class InterceptedCalls:
             self._enter(call)
             return _REFUSALS[action](environ, call)
         answer = self._apply(environ, call)
-        if action == "drop-after" or (action == "hold-after" and not self.control.faults.hold(call, fault, "after")):
+        if action == "drop-after" or (
+            action in ("hold-after", "hold-both") and not self.control.faults.hold(call, fault, "after")
+        ):
             return None
         return failed(environ, call) if action == "error-after" else answer
 
