@@ -73,7 +73,7 @@ fn a_stack_lives_its_whole_life_with_its_state_in_s3() {
     assert!(up.stdout.contains("albDnsName"), "{up}");
     let before = text(&sandbox, "dev.json").unwrap();
     let state: Value = serde_json::from_str(&before).unwrap();
-    assert_eq!(state["records"].as_object().unwrap().len(), 84);
+    assert_eq!(state["records"].as_object().unwrap().len(), 80);
     assert_eq!(state["last_run"]["command"], "up");
     assert_eq!(state["last_run"]["ended"]["outcome"], "done");
     assert!(object(&sandbox, "dev.lock").get("holder").is_none());
