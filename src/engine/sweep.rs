@@ -276,6 +276,10 @@ fn slug(text: &str) -> Address {
     Address::new(words.join("-")).unwrap_or_else(|_| Address::placeholder())
 }
 
+/// The settings that say what a node is called, and refer to nothing although others may be called
+/// alike.
+const OWN: [&str; 4] = ["tags", "name", "identifier", "family"];
+
 /// Adds what the nodes, as they are, refer to: that is what must outlive them, whatever the
 /// declaration says of them by now.
 fn add_dependencies(whole: &mut Whole, nodes: &[(Address, Value)]) {
@@ -294,7 +298,7 @@ fn add_dependencies(whole: &mut Whole, nodes: &[(Address, Value)]) {
     for (address, spec) in nodes {
         let mut texts = Vec::new();
         let settings = spec.as_object().into_iter().flatten();
-        for (_, value) in settings.filter(|(field, _)| *field != "tags") {
+        for (_, value) in settings.filter(|(field, _)| !OWN.contains(&field.as_str())) {
             collect_texts(value, &mut texts);
         }
         if let Some((record, _)) = whole.nodes.get_mut(address) {

@@ -249,11 +249,12 @@ impl Cloud {
                 return Err(refusal("DependencyViolation"));
             }
             object.gone_at = Some(now + object.behaviour.gone_after);
-            let foreign = object
-                .spec
-                .tags
-                .as_ref()
-                .is_some_and(|tags| !tags.belong_to(scope));
+            let foreign = object.spec.tags.as_ref().is_some_and(|tags| {
+                // One whose node is something else by now goes under a name made of its id.
+                let is_meant =
+                    scope.node.ends_with(&object.id) && tags.0.get(STACK_TAG) == Some(&scope.stack);
+                !is_meant && !tags.belong_to(scope)
+            });
             let (shared, node) = (object.behaviour.shared, object.node.clone());
             if shared || (foreign && !inner.returned.contains(&node)) {
                 inner

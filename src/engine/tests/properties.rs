@@ -215,7 +215,7 @@ fn lose(world: &World, loss: &Loss) {
     let mut state = world.state();
     match loss {
         Loss::Nothing => {}
-        Loss::Everything => return world.disk.set(None),
+        Loss::Everything => world.disk.set(None),
         Loss::Records(which) => {
             for index in which {
                 let mut addresses = state.records.keys();
