@@ -100,6 +100,8 @@ fn a_stack_called_alike_is_not_touched() {
     let sandbox = Sandbox::start();
     let before = sandbox.aws("inventory()");
     let (stack, neighbour) = (sandbox.stack("dev"), sandbox.stack("dev-2"));
+    // The quota of addresses is 5.
+    neighbour.configure("[network]\nnat = \"single\"\n");
     neighbour.up(&[]);
     let theirs = sandbox.aws("inventory()");
     stack.up(&[]);
