@@ -352,18 +352,21 @@ fn write_line(stream: &mut impl Write, text: &str) -> io::Result<()> {
     stream.flush()
 }
 
-/// Writes logs to stderr, between the draws of the progress display.
+/// Writes logs to stderr, between the draws of the progress display. It never fails: where a log
+/// cannot be written, the failure could only be told there, and whoever tries panics.
 pub struct LogWriter(Printer);
 
 impl Write for LogWriter {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let mut outlets = self.0.outlets();
         outlets.make_room();
-        outlets.stderr.write(bytes)
+        let _unseen = outlets.stderr.write_all(bytes);
+        Ok(bytes.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.0.outlets().stderr.flush()
+        let _unseen = self.0.outlets().stderr.flush();
+        Ok(())
     }
 }
 

@@ -236,7 +236,7 @@ fn a_state_that_is_there_is_written_over_only_when_forced() {
         .run("state rebuild --suffix dev --sandbox --yes")
         .ends_with(0)
         .says(&["cannot be read"]);
-    assert_eq!(place.files()["state/dev.previous.json"], "{ damaged");
+    assert_eq!(place.files()["state/dev.damaged.json"], "{ damaged");
     place.run("plan --sandbox --detailed-exitcode").ends_with(0);
 }
 

@@ -21,6 +21,8 @@ struct Shared {
     changed: Condvar,
     closes_at: String,
     lets_others_pass: bool,
+    /// What came from the client, by connection.
+    heard: Mutex<Vec<Vec<u8>>>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -51,22 +53,43 @@ impl Gate {
                 changed: Condvar::new(),
                 closes_at: closes_at.to_owned(),
                 lets_others_pass,
+                heard: Mutex::default(),
             }),
         };
         let shared = Arc::clone(&gate.shared);
         thread::spawn(move || {
-            for client in listener.incoming().flatten() {
+            for (number, client) in listener.incoming().flatten().enumerate() {
                 let Ok(server) = TcpStream::connect(&server) else {
                     return;
                 };
                 let (answers, to_client) =
                     (server.try_clone().unwrap(), client.try_clone().unwrap());
                 let shared = Arc::clone(&shared);
-                thread::spawn(move || copy(client, server, |bytes| shared.may_pass(bytes)));
+                shared.heard.lock().unwrap().push(Vec::new());
+                thread::spawn(move || {
+                    copy(client, server, |bytes| {
+                        shared.heard.lock().unwrap()[number].extend_from_slice(bytes);
+                        shared.may_pass(bytes)
+                    });
+                });
                 thread::spawn(move || copy(answers, to_client, |_| true));
             }
         });
         gate
+    }
+
+    /// One that never closes, and only listens.
+    pub fn open_before(endpoint: &str) -> Self {
+        let gate = Self::before(endpoint, "");
+        gate.open();
+        gate
+    }
+
+    /// The requests so far, by connection.
+    pub fn heard(&self) -> Vec<String> {
+        let heard = self.shared.heard.lock().unwrap();
+        let text = |bytes: &Vec<u8>| String::from_utf8_lossy(bytes).into_owned();
+        heard.iter().map(text).collect()
     }
 
     /// Returns once a request is held.

@@ -18,6 +18,15 @@ pub fn post(endpoint: &str, service: &str, headers: &str, body: &str) -> String 
     exchange(endpoint, "POST /", &headers, body)
 }
 
+/// Sends JSON to a path, and gives the answer's body. Panics at a refusal.
+pub fn post_to(endpoint: &str, path: &str, body: &str) -> String {
+    let headers = format!(
+        "Content-Type: application/json\r\nContent-Length: {}",
+        body.len()
+    );
+    exchange(endpoint, &format!("POST {path}"), &headers, body)
+}
+
 /// Gets a path, and gives the answer's body. Panics at a refusal.
 pub fn get(endpoint: &str, path: &str) -> String {
     exchange(endpoint, &format!("GET {path}"), "Accept: */*", "")

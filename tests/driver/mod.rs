@@ -15,6 +15,7 @@ pub mod gate;
 pub mod http;
 pub mod running;
 pub mod sandbox;
+pub mod watch;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -26,6 +27,7 @@ use serde_json::Value;
 pub use gate::Gate;
 pub use running::Running;
 pub use sandbox::Sandbox;
+pub use watch::Watch;
 
 /// The program under test.
 pub const PROGRAM: &str = env!("CARGO_BIN_EXE_orderctl");
@@ -135,6 +137,43 @@ impl Workplace {
     /// showed as `stdout`.
     pub fn run_on_terminal(&self, sandbox: &Sandbox, line: &str, typed: &str) -> Outcome {
         self.run_on_terminal_with(&[], sandbox, line, typed)
+    }
+
+    /// Runs the program on a terminal of its own, types `typed` when it has shown `prompt`, and gives
+    /// what the terminal showed as `stdout`.
+    pub fn answer_on_terminal(
+        &self,
+        sandbox: &Sandbox,
+        line: &str,
+        prompt: &str,
+        typed: &str,
+    ) -> Outcome {
+        let script = "import os, pty, sys\n\
+                      prompt, typed = (text.encode() for text in sys.argv[1:3])\n\
+                      seen = b''\n\
+                      def read(fd):\n\
+                      \x20   global seen\n\
+                      \x20   data = os.read(fd, 1024)\n\
+                      \x20   before, seen = prompt in seen, seen + data\n\
+                      \x20   if prompt in seen and not before:\n\
+                      \x20       os.write(fd, typed)\n\
+                      \x20   return data\n\
+                      sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[3:], read)))";
+        let mut command = command(sandbox.python());
+        command
+            .args(["-c", script, prompt, typed, PROGRAM])
+            .args(line.split_whitespace())
+            .current_dir(self.path())
+            .env("ORDERCTL_SANDBOX_DIR", &self.sandbox_root)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        // The end of this input would be an answer of its own, so it stays open until the end.
+        let stdin = child.stdin.take();
+        let output = child.wait_with_output().unwrap();
+        drop(stdin);
+        Outcome::of(line, output)
     }
 
     /// The same with variables in the environment.

@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -13,6 +13,8 @@ use nix::unistd::Pid;
 use super::Outcome;
 
 const PATIENCE: Duration = Duration::from_secs(180);
+/// What a command promises is 6 seconds.
+const BY_ITSELF: Duration = Duration::from_secs(30);
 
 pub struct Running {
     child: Child,
@@ -70,6 +72,11 @@ impl Running {
         self.signal(Signal::SIGTERM);
     }
 
+    /// Sends what a terminal sends that is closed.
+    pub fn hang_up(&self) {
+        self.signal(Signal::SIGHUP);
+    }
+
     /// Ends it as if the power had failed.
     pub fn kill(&self) {
         self.signal(Signal::SIGKILL);
@@ -105,6 +112,17 @@ impl Running {
                 Err(error) => panic!("no line with {text:?} ({error}) in\n{}", self.said),
             }
         }
+    }
+
+    /// Waits for an end that nothing else brings about: it must come by itself, and within a time
+    /// that is several times the promised one, because the machine may be busy.
+    #[track_caller]
+    pub fn finish_by_itself(self) -> Outcome {
+        let begun = Instant::now();
+        let outcome = self.finish();
+        let took = begun.elapsed();
+        assert!(took < BY_ITSELF, "it took {took:?}: {outcome}");
+        outcome
     }
 
     /// Waits for the end.

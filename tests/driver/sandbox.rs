@@ -21,9 +21,15 @@ pub struct Sandbox {
 impl Sandbox {
     /// Starts one in which nothing takes time.
     pub fn start() -> Self {
+        Self::start_with("")
+    }
+
+    /// The same with more options, such as `--control`.
+    pub fn start_with(options: &str) -> Self {
         let root = tempfile::tempdir().unwrap();
         install_into(root.path());
-        let outcome = run(root.path(), "sandbox start --speed 0 --json").ends_with(0);
+        let line = format!("sandbox start --speed 0 --json {options}");
+        let outcome = run(root.path(), &line).ends_with(0);
         let told: Value = outcome.json_lines().remove(0);
         Self {
             root,
@@ -67,6 +73,12 @@ impl Sandbox {
         let headers = format!("Content-Type: application/x-amz-json-1.1\r\nX-Amz-Target: {target}");
         let answer = http::post(&self.endpoint, service, &headers, &body.to_string());
         serde_json::from_str(&answer).unwrap_or_else(|error| panic!("{error} in {answer}"))
+    }
+
+    /// Lets calls go wrong: see the control endpoint's documentation. Needs `--control`.
+    pub fn fault(&self, fault: &Value) {
+        let path = "/orderctl/sandbox/control/faults";
+        http::post_to(&self.endpoint, path, &fault.to_string());
     }
 
     /// The password that the stack's secret holds.

@@ -229,9 +229,9 @@ fn a_configuration_changed_half_way_ends_where_a_fresh_stack_ends() {
 #[test]
 fn a_state_lost_half_way_costs_a_rebuild_and_nothing_else() {
     check(
-        200,
+        150,
         (model(), weather(0..5), weather(0..3)),
-        |(model, first, second)| format!("{}\nthen {second}", told(model, first)),
+        |(model, first, second)| format!("{}\nthen: {second}", told(model, first)),
         async |(model, first, second)| {
             let declaration = declare(model);
             let mut world = World::new();

@@ -190,6 +190,15 @@ fn a_reader_that_had_enough_is_no_error_and_a_full_disk_is_one() {
 }
 
 #[test]
+fn a_log_that_nobody_reads_is_no_failure() {
+    let (printer, _, _) = captured(options());
+    printer.outlets().stderr = Box::new(Failing(io::ErrorKind::BrokenPipe));
+    let mut log = printer.log_writer();
+    assert_eq!(log.write(b"a line\n").unwrap(), 7);
+    assert!(log.flush().is_ok());
+}
+
+#[test]
 fn the_screen_is_only_opened_on_a_terminal() {
     assert!(!captured(options()).0.open_screen());
     assert!(on_terminal(options()).0.open_screen());
