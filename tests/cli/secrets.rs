@@ -252,13 +252,13 @@ fn what_a_killed_run_leaves_behind_holds_no_secret() {
 
 #[test]
 fn a_refusal_that_repeats_the_request_does_not_bring_the_secret_to_light() {
-    let sandbox = Sandbox::start_with("--control");
-    let place = Workplace::on(&sandbox);
     for (service, operation, node) in [
         ("secretsmanager", "CreateSecret", "db-secret"),
         ("acm", "ImportCertificate", "certificate"),
         ("rds", "CreateDBCluster", "db-cluster"),
     ] {
+        let sandbox = Sandbox::start_with("--control");
+        let place = Workplace::on(&sandbox);
         let gate = Gate::open_before(sandbox.endpoint());
         let fault = json!({ "service": service, "operation": operation, "action": "quote" });
         sandbox.fault(&fault);
@@ -289,6 +289,8 @@ fn a_refusal_that_repeats_the_request_does_not_bring_the_secret_to_light() {
         seen.assert_free_of(&secrets);
     }
     // The same for a request without a secret: there the message is shown.
+    let sandbox = Sandbox::start_with("--control");
+    let place = Workplace::on(&sandbox);
     sandbox.fault(&json!({ "operation": "CreateNatGateway", "action": "quote" }));
     let up = place.run("up --suffix dev --sandbox --yes").ends_with(1);
     assert!(
