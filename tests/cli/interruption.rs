@@ -218,7 +218,7 @@ fn an_up_whose_calls_never_answer_saves_and_ends_and_goes_on() {
     let down = held(&place, &gate, "down --yes");
     down.interrupt();
     let ended = down.finish_by_itself().ends_with(130).without_data();
-    ended.says(&["everything so far is saved"]);
+    let ended = ended.says(&["everything so far is saved"]);
     let is_told = |line: &str| line.contains("not answered yet") && line.contains("nat-gateway-");
     assert!(ended.stderr.lines().any(is_told), "{ended}");
     gate.cut();
