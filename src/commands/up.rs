@@ -58,10 +58,12 @@ async fn up(
     let session = Session::open(local, globals, printer);
     let mut session = hold.unless_stopped(session).await?;
     let looked = recover::if_lost(&mut session, printer);
-    let (found, reads) = hold.unless_stopped(looked).await?;
+    let (found, mut reads) = hold.unless_stopped(looked).await?;
     if found > 0 {
         let answer = ask_to_rebuild(&session, found, args.yes, printer);
         hold.unless_stopped(answer).await?;
+        // Whoever thought about the answer let time pass.
+        reads = reads.filter(|_| args.yes);
     }
     let is_released = session.release(&args.allow_replace);
     let declaration = session.declaration()?;
