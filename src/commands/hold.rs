@@ -5,13 +5,14 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use tokio::time::Instant;
 
 use super::session::Local;
 use super::{CommandError, interrupt};
 use crate::cli::Globals;
 use crate::engine::{Report, Stop, settle};
-use crate::state::{Journal, Lease, Lock, State, StateError, Store};
+use crate::state::{Journal, Lease, Lock, RunEnd, RunOutcome, State, StateError, Store};
 use crate::ui::Printer;
 
 /// How often somebody who waits looks whether the lock is free; grows from the first to the second.
@@ -68,6 +69,22 @@ impl Hold {
     pub(super) fn journal(&self, store: &Arc<dyn Store>, state: State) -> Arc<Journal> {
         let journal = Journal::new(Arc::clone(store), state);
         Arc::new(journal.under(self.lease.clone()).of_run(self.command))
+    }
+
+    /// Writes a state with one save, as all that a run of this command had to do. The document before it
+    /// then stays beside it.
+    pub(super) async fn write_at_once(
+        &self,
+        store: &Arc<dyn Store>,
+        state: State,
+    ) -> Result<(), StateError> {
+        let end = |state: &mut State| {
+            if let Some(run) = &mut state.last_run {
+                let (at, outcome) = (Timestamp::now(), RunOutcome::Done);
+                run.ended = Some(RunEnd { at, outcome });
+            }
+        };
+        self.journal(store, state).write(end).await
     }
 
     /// Does what can be broken off at any moment, because it changes nothing.

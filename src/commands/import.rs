@@ -13,7 +13,6 @@ use crate::engine::{self, Declaration};
 use crate::import::{self, Export, Mapping};
 use crate::resource::resolve;
 use crate::stack;
-use crate::state::RunOutcome;
 use crate::ui::{Printer, import_view, progress};
 
 /// Takes over a stack that another tool made.
@@ -119,9 +118,8 @@ async fn take_over(
     }
     hold.changing();
     let recorded = session.state.records.len();
-    let journal = hold.journal(&session.local.store, session.state.clone());
-    journal.write(|_| {}).await?;
-    journal.end(RunOutcome::Done).await?;
+    hold.write_at_once(&session.local.store, session.state.clone())
+        .await?;
     printer.note(format!(
         "Stack `{suffix}` is taken over: {recorded} resources recorded in {place}.\n\
          Look at `orderctl plan`, then run `orderctl up`. Do not run Pulumi on it any more."

@@ -21,7 +21,7 @@ impl Watch {
         let (end, ended) = channel();
         let seen = thread::spawn(move || {
             let mut seen = BTreeSet::new();
-            while ended.recv_timeout(EVERY) == Err(RecvTimeoutError::Timeout) {
+            loop {
                 for id in with_children(process) {
                     for file in ["cmdline", "environ"] {
                         if let Ok(text) = fs::read(format!("/proc/{id}/{file}")) {
@@ -30,8 +30,11 @@ impl Watch {
                         }
                     }
                 }
+                // Ended at once, it has looked once all the same.
+                if ended.recv_timeout(EVERY) != Err(RecvTimeoutError::Timeout) {
+                    return seen;
+                }
             }
-            seen
         });
         Self { end, seen }
     }

@@ -9,7 +9,7 @@ use crate::commands::hold::Hold;
 use crate::commands::recover::{self, Patience};
 use crate::commands::session::{DONE, Local, Session};
 use crate::commands::{CommandError, confirm, show_before_asking};
-use crate::state::{RunOutcome, State, StateError};
+use crate::state::{State, StateError};
 use crate::ui::{Printer, difference_view, rebuild_view};
 
 /// Makes a lost state again from the cloud.
@@ -97,9 +97,8 @@ async fn rebuild(
     }
     hold.changing();
     let recorded = session.state.records.len();
-    let journal = hold.journal(&session.local.store, session.state.clone());
-    journal.write(|_| {}).await?;
-    journal.end(RunOutcome::Done).await?;
+    hold.write_at_once(&session.local.store, session.state.clone())
+        .await?;
     printer.note(format!(
         "The state of stack `{suffix}` is rebuilt: {recorded} resources recorded in {place}."
     ));
