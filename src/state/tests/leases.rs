@@ -232,7 +232,9 @@ async fn without_an_answer_the_lease_is_lost_at_its_end_and_not_before() {
     let lock = machine.store.lock("dev", "up").await.unwrap();
     let begun = Instant::now();
     machine.network.cut(true);
-    let lost = lock.lease().lost().await.to_string();
+    let lease = lock.lease();
+    let lost = tokio::time::timeout(LASTS * 3, lease.lost()).await;
+    let lost = lost.expect("it is never lost").to_string();
     assert!(lost.contains("could not be renewed"), "{lost}");
     let after = begun.elapsed();
     assert!((LASTS..LASTS + seconds(10)).contains(&after), "{after:?}");
@@ -329,6 +331,35 @@ async fn a_lock_taken_away_by_hand_stops_its_holder_and_fences_it() {
     bucket.erase("dev.lock");
     let lost = lock.lease().lost().await.to_string();
     assert!(lost.contains("taken away by hand"), "{lost}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_unlock_that_dies_before_it_has_fenced_leaves_that_to_the_next() {
+    let bucket = Memory::new();
+    let (ann, bob) = (Machine::on(&bucket).store, Machine::on(&bucket).store);
+    ann.save(&state(1)).await.unwrap();
+    let lock = ann.lock("dev", "up").await.unwrap();
+    ann.load("dev").await.unwrap();
+    bucket.fail("dev.json", [Fault::Denied]);
+    let (unlocked, etag) = (bob.unlock("dev").await, bucket.etag("dev.json"));
+    assert!(unlocked.is_err(), "it could not fence");
+    let next = bob.lock("dev", "down").await.unwrap();
+    assert_ne!(bucket.etag("dev.json"), etag, "the next has");
+    assert!(ann.save(&state(2)).await.is_err());
+    next.release().await.unwrap();
+    drop(lock);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lock_is_given_back_over_a_heartbeat_that_worked_unanswered() {
+    let bucket = Memory::new();
+    let store = Machine::on(&bucket).store;
+    let lock = store.lock("dev", "up").await.unwrap();
+    bucket.fail("dev.lock", [Fault::Late(Duration::from_millis(100))]);
+    wait(BEAT + Duration::from_millis(300)).await;
+    assert_eq!(object(&bucket, "dev.lock")["beat"], 1, "it has arrived");
+    lock.release().await.unwrap();
+    assert!(object(&bucket, "dev.lock").get("holder").is_none());
 }
 
 #[tokio::test(start_paused = true)]
