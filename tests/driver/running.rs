@@ -74,7 +74,14 @@ impl Running {
 
     /// Sends what a terminal sends that is closed.
     pub fn hang_up(&self) {
-        self.signal(Signal::SIGHUP);
+        // What was started under `nohup` ignores it, and so do its children.
+        let status = fs::read_to_string("/proc/self/status").unwrap();
+        let mask = status.lines().find_map(|it| it.strip_prefix("SigIgn:"));
+        let mask = u64::from_str_radix(mask.unwrap().trim(), 16).unwrap();
+        match mask & 1 {
+            0 => self.signal(Signal::SIGHUP),
+            _ => self.terminate(),
+        }
     }
 
     /// Ends it as if the power had failed.
