@@ -95,6 +95,22 @@ class CborTest(SandboxTest):
         _, _, answer = self.cbor.call("ListTagsForResource", ResourceARN=arn)
         self.assertEqual([], answer["Tags"])
 
+    def test_a_new_dashboard_keeps_its_tags_and_an_update_leaves_them(self):
+        def put(tag: str) -> None:
+            self.cbor.call("PutDashboard", DashboardName="tagged", DashboardBody="{}", Tags=[{"Key": "made", "Value": tag}])
+
+        def tags() -> list:
+            return self.cbor.call("ListTagsForResource", ResourceARN=arn)[2]["Tags"]
+
+        put("first")
+        arn = self.cbor.call("GetDashboard", DashboardName="tagged")[2]["DashboardArn"]
+        self.assertEqual([{"Key": "made", "Value": "first"}], tags())
+        put("second")
+        self.assertEqual([{"Key": "made", "Value": "first"}], tags())
+        self.cbor.call("DeleteDashboards", DashboardNames=["tagged"])
+        self.cbor.call("PutDashboard", DashboardName="tagged", DashboardBody="{}")
+        self.assertEqual([], tags())
+
     def test_dashboard(self):
         body = json.dumps({"widgets": []})
         self.cbor.call("PutDashboard", DashboardName="order-api-dev", DashboardBody=body)

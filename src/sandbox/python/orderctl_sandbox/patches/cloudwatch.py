@@ -1,10 +1,11 @@
-"""CloudWatch alarms.
+"""CloudWatch alarms and the tags of dashboards.
 
 Gaps (moto 5.2.5): a new alarm starts ``OK``; updating an alarm resets its state and takes new tags; the tags of a
 deleted alarm come back with the next one of its name; tags of an alarm that does not exist can be listed; deleting an
-alarm that does not exist, or more than 100, succeeds.
+alarm that does not exist, or more than 100, succeeds; the tags that a new dashboard is given are dropped.
 Restores: ``INSUFFICIENT_DATA`` at first, state kept and tags ignored on update (field guide section 7),
-``ResourceNotFoundException`` for tags of nothing, ``ResourceNotFound`` for deletions of nothing.
+``ResourceNotFoundException`` for tags of nothing, ``ResourceNotFound`` for deletions of nothing, the tags of a new dashboard (an
+existing one's are left alone by ``PutDashboard``, as its reference says) until it is deleted.
 """
 
 from moto.cloudwatch.exceptions import ResourceNotFound, ResourceNotFoundException, ValidationError
@@ -52,6 +53,26 @@ def apply() -> None:
         if missing:
             raise ResourceNotFound(f"There are no such alarms: {', '.join(missing)}")
         return original(self)
+
+    @wrap(CloudWatchResponse, "put_dashboard")
+    def tag_new_dashboards(original, self):
+        backend = self.cloudwatch_backend
+        name = self._get_param("DashboardName")
+        is_new = name not in backend.dashboards
+        answer = original(self)
+        tags = self._get_param("Tags", [])
+        if is_new and tags:
+            backend.tagger.tag_resource(backend.dashboards[name].arn, tags)
+        return answer
+
+    @wrap(CloudWatchBackend, "delete_dashboards")
+    def forget_dashboard_tags(original, self, dashboards):
+        arns = [self.dashboards[name].arn for name in dashboards if name in self.dashboards]
+        refusal = original(self, dashboards)
+        if refusal is None:
+            for arn in arns:
+                self.tagger.delete_all_tags_for_resource(arn)
+        return refusal
 
     def require(self, arn: str) -> None:
         name = arn.partition(":alarm:")[2]

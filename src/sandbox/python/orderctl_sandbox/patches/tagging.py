@@ -124,6 +124,8 @@ def _cloudwatch(account: str, region: str) -> Iterator[TaggedResource]:
     backend = cloudwatch_backends[account][region]
     for alarm in backend.alarms.values():
         yield TaggedResource(alarm.alarm_arn, backend.tagger.get_tag_dict_for_resource(alarm.alarm_arn), "cloudwatch:alarm")
+    for dashboard in backend.dashboards.values():
+        yield TaggedResource(dashboard.arn, backend.tagger.get_tag_dict_for_resource(dashboard.arn), "cloudwatch:dashboard")
 
 
 #: Services listed here instead of by moto, by the namespace in their ARNs.
