@@ -49,7 +49,7 @@ async fn down(
     globals: &Globals,
     printer: &Printer,
 ) -> Result<ExitCode, CommandError> {
-    let session = Session::open_to_delete(local, globals, printer);
+    let session = Session::reach(local, globals, printer);
     let session = hold.unless_stopped(session).await?;
     check_protection(&session)?;
     let declaration = session.declaration()?;

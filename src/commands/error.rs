@@ -149,7 +149,7 @@ const REBUILD: &str =
     "`orderctl state rebuild` writes a new one: AWS knows every resource by its name and tags";
 const WAIT: &str = "wait until it is done; --lock-timeout 10m waits for it that long";
 const GONE: &str = "if that run is gone: a lock in a directory goes with its process, a lease in S3 ends by itself when nobody renews it";
-const LOST: &str = "nothing else was sent, and the state is the other run's now; what this one had announced stands in it. Once the                     stack is free, run the same command again";
+const LOST: &str = "nothing else was sent, and the state is the other run's now; what this one had announced stands in it. Once the stack is free, run the same command again";
 const CHANGED: &str = "find out who writes there without the lock, then run the same command again";
 
 impl From<GraphError> for CommandError {

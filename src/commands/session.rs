@@ -14,7 +14,7 @@ use crate::engine::{Context, Declaration, Events, Kept, Looks, READS_LAG};
 use crate::kinds::{ec2, ecr, registry};
 use crate::resource::Scope;
 use crate::sandbox::{self, SandboxDirs};
-use crate::stack::{self, Facts};
+use crate::stack::{self, Facts, Names};
 use crate::state::{LocalStore, Location, S3Store, State, Store};
 use crate::ui::Printer;
 
@@ -168,7 +168,7 @@ impl Session {
         let Self {
             local, state, aws, ..
         } = &session;
-        let repository = stack::repository_name(&local.suffix);
+        let repository = Names::of(&local.suffix).repository();
         session.facts = Facts {
             account: session.account.clone(),
             availability_zones: zones(&local.settings, state, aws).await?,
@@ -177,8 +177,8 @@ impl Session {
         Ok(session)
     }
 
-    /// Opens the stack to delete it, for which neither zones nor images matter.
-    pub(super) async fn open_to_delete(
+    /// Opens the stack without the facts that only a declaration needs.
+    pub(super) async fn reach(
         local: Local,
         globals: &Globals,
         printer: &Printer,

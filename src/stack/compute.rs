@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::Stack;
 use super::data::{DATABASE, Data};
 use super::edge::Edge;
+use super::names::CONTAINER;
 use super::network::Network;
 use super::security::{APP_PORT, Security};
 use super::watching::Watching;
@@ -24,7 +25,6 @@ use crate::kinds::iam::{Role, RoleSpec};
 use crate::kinds::logs::{LogGroup, LogGroupSpec, MetricFilter, MetricFilterSpec};
 use crate::resource::{Declared, Document, Handle, Input, join};
 
-const CONTAINER: &str = "order-api";
 const EXECUTION_POLICY: &str =
     "arn:aws:iam::aws:policy/service-role/AmazonECSTaskExecutionRolePolicy";
 const LOAD_BALANCER_POLICY: &str =

@@ -13,6 +13,7 @@ mod compute;
 mod dashboard;
 mod data;
 mod edge;
+mod names;
 mod network;
 mod outputs;
 mod security;
@@ -27,6 +28,7 @@ use crate::engine::{Declaration, Graph, GraphError};
 use crate::kinds::iam::{ServiceLinkedRole, ServiceLinkedRoleSpec};
 use crate::resource::{Declared, Handle, NODE_TAG, Resource, STACK_TAG, Tags};
 
+pub use names::{CONTAINER, Names};
 pub use outputs::NAMES as OUTPUT_NAMES;
 
 /// What the declaration must know of the account before anything is planned.
@@ -38,11 +40,6 @@ pub struct Facts {
     pub availability_zones: [String; 3],
     /// Whether the stack's repository holds an image; without one the service is parked.
     pub has_image: bool,
-}
-
-/// The name of the repository that holds the stack's images.
-pub fn repository_name(suffix: &Suffix) -> String {
-    format!("order-api-{suffix}")
 }
 
 /// The Availability Zones of a stack of which some or all exists: those its subnets stand in, by
