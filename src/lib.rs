@@ -39,6 +39,7 @@ pub mod engine;
 pub mod import;
 pub mod kinds;
 pub mod resource;
+pub mod rollout;
 pub mod sandbox;
 pub mod stack;
 pub mod state;

@@ -52,8 +52,15 @@ fn every_module_names_only_what_lies_before_it() {
         ("config", &["config"]),
         ("stack", &["stack", "config", "engine", "kinds", "resource"]),
         ("import", &["import", "engine", "resource"]),
+        (
+            "rollout",
+            &["rollout", "aws", "kinds", "resource", "AWS crates"],
+        ),
         ("sandbox", &["sandbox"]),
-        ("ui", &["ui", "engine", "import", "resource", "state"]),
+        (
+            "ui",
+            &["ui", "engine", "import", "resource", "rollout", "state"],
+        ),
     ];
     let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut wrong = Vec::new();

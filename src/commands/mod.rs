@@ -1,7 +1,9 @@
 //! One file per verb: its arguments and its run.
 
+pub mod deploy;
 pub mod down;
 mod error;
+mod follow;
 mod hold;
 pub mod import;
 pub mod init;
@@ -9,6 +11,7 @@ pub(crate) mod interrupt;
 pub mod outputs;
 pub mod plan;
 mod recover;
+pub mod rollback;
 pub mod sandbox;
 mod session;
 pub mod stacks;

@@ -19,6 +19,7 @@ from . import MOTO_VERSION, NAME, behaviour, consistency, patches
 from .cbor import CborProtocol
 from .clock import CLOCK
 from .control import Control, ControlEndpoint, Copies, InterceptedCalls, leave_no_dead
+from .data_plane import DataPlane
 from .errors import AwsErrors
 from .quotas import QUOTAS
 from .settings import Settings
@@ -90,8 +91,8 @@ def _buffer_body(environ: dict[str, Any]) -> None:
 def build_application(settings: Settings, layer: str = "") -> Application:
     """Changes moto and returns the whole chain.
 
-    Outermost first: health, control endpoint, CBOR, faults and log of calls, AWS-shaped errors, lock and clock, moto;
-    control and faults only where asked for.
+    Outermost first: health, control endpoint, CBOR, faults and log of calls, AWS-shaped errors, lock and clock, load
+    balancers, moto; control and faults only where asked for.
     """
     patches.apply()
     behaviour.apply()
@@ -100,6 +101,7 @@ def build_application(settings: Settings, layer: str = "") -> Application:
     QUOTAS.update(settings.quotas)
     lock = threading.RLock()
     application: Application = DomainDispatcherApplication(create_backend_app)
+    application = DataPlane(application)
     application = OneAtATime(application, lock)
     application = AwsErrors(application)
     control = Control(lock, settings) if settings.control else None
