@@ -225,11 +225,32 @@ async fn begin(
         return Err(CommandError::usage("which image?"));
     };
     let looked = look(&session, &name, wanted);
-    let (before, image, former) = hold.unless_stopped(looked).await?;
+    let Found {
+        before,
+        image,
+        under_way,
+        former,
+    } = hold.unless_stopped(looked).await?;
+    if let Some(deployment) = under_way {
+        printer.note(format!(
+            "{} is being released already; following it",
+            image.named
+        ));
+        return Ok(Some(Begun {
+            was_parked: nothing_before(&deployment),
+            deployment,
+            image,
+            session,
+        }));
+    }
     let was_parked = before.desired == 0;
     let running = running_image(&session, &before).await?;
     if running.as_deref() == Some(image.uri.as_str()) && !was_parked && !args.force {
         printer.note(format!("{} runs already ({})", image.named, image.digest));
+        // Whoever released it may have been killed before this.
+        let _stop = hold.changing();
+        restore(&session, &name, printer).await;
+        wake(&session, &name, printer).await?;
         report_image(&image, printer);
         return Ok(None);
     }
@@ -277,7 +298,7 @@ async fn look(
     session: &Session,
     name: &ServiceName,
     wanted: &Reference,
-) -> Result<(Before, Image, Option<String>), CommandError> {
+) -> Result<Found, CommandError> {
     let aws = &session.aws;
     let repository = Names::of(&session.local.suffix).repository();
     let (before, under_way) = tokio::try_join!(
@@ -287,15 +308,34 @@ async fn look(
     let Some(before) = before else {
         return Err(no_service(name));
     };
-    if let Some(under_way) = under_way {
-        return Err(start::refusal(&under_way).into());
-    }
     let (image, newest) = tokio::try_join!(
         image::find(aws, &repository, wanted),
         deployment::latest(aws, name, 1)
     )?;
-    let former = newest.into_iter().next().map(|newest| newest.arn);
-    Ok((before, image, former))
+    if let Some(under_way) = &under_way {
+        // The same command again, after it was killed or left, goes on with what it began.
+        let targets = history::targets(aws, std::slice::from_ref(under_way), CONTAINER).await?;
+        let target = targets.get(&under_way.target.revision);
+        if under_way.is_rolling_back() || target.is_none_or(|target| target.image != image.uri) {
+            return Err(start::refusal(under_way).into());
+        }
+    }
+    Ok(Found {
+        before,
+        image,
+        under_way,
+        former: newest.into_iter().next().map(|newest| newest.arn),
+    })
+}
+
+/// What there is before a release.
+struct Found {
+    before: Before,
+    image: Image,
+    /// The release of the same image that is under way.
+    under_way: Option<Deployment>,
+    /// The newest deployment.
+    former: Option<String>,
 }
 
 async fn deployment_under_way(
@@ -431,10 +471,18 @@ async fn resume(
         stop: super::interrupt::holding(),
         trial: trial(args),
         healthy_within: session.delays.scaled(args.healthy_within),
-        was_parked: under_way.sources.iter().all(|source| source.requested == 0),
+        was_parked: nothing_before(&under_way),
     };
     let ended = follower.to_the_end(&under_way.arn).await?;
     finish(&follower, &ended, None).await
+}
+
+/// Says whether there is no version to go back to.
+fn nothing_before(deployment: &Deployment) -> bool {
+    deployment
+        .sources
+        .iter()
+        .all(|source| source.requested == 0)
 }
 
 /// Says how it ended, and leaves the service as it is declared.
