@@ -78,12 +78,14 @@ pub async fn entries(
 }
 
 /// The newest entry that went well and brought out another revision than the one that runs: what a
-/// rollback brings back.
+/// rollback brings back. A parked service is deployed well too, without ever running its image: ECS
+/// knows no digest of that.
 pub fn previous<'a>(entries: &'a [Entry], running: &str) -> Option<&'a Entry> {
-    let mut good = entries
+    let has_run = |entry: &&Entry| entry.digest.is_some() || entry.image.contains('@');
+    let good = entries
         .iter()
         .filter(|entry| entry.deployment.is_successful());
-    good.find(|entry| entry.revision != running)
+    good.filter(has_run).find(|entry| entry.revision != running)
 }
 
 /// What a service revision runs.
@@ -196,7 +198,7 @@ mod tests {
             deployment,
             revision: revision.into(),
             image: String::new(),
-            digest: None,
+            digest: Some("sha256:abc".into()),
             named: None,
             by: None,
         }
@@ -214,5 +216,8 @@ mod tests {
         let found = previous(&history, "td:3").map(|entry| entry.revision.as_str());
         assert_eq!(found, Some("td:1"));
         assert!(previous(&history[..3], "td:3").is_none());
+        let mut parked = entry("td:1", "SUCCESSFUL");
+        parked.digest = None;
+        assert!(previous(&[entry("td:2", "SUCCESSFUL"), parked], "td:2").is_none());
     }
 }

@@ -394,6 +394,9 @@ fn service(
         bake_minutes: deploy.bake_minutes,
         pauses: false,
         deployment: running.map(|running| running.deployment.clone()),
+        running: running
+            .filter(|running| running.is_the_stacks)
+            .map(|running| running.revision.as_str().into()),
         alarms: vec![around.watching.high_errors.name()],
         propagate_tags: PropagateTags::Service,
         enable_ecs_managed_tags: true,

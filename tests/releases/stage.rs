@@ -17,6 +17,8 @@ const NAME: &str = "order-api-dev";
 pub(crate) struct Stage {
     pub(crate) sandbox: Sandbox,
     pub(crate) place: Workplace,
+    /// The name of the load balancer in the DNS.
+    host: String,
 }
 
 impl Stage {
@@ -25,8 +27,14 @@ impl Stage {
         let sandbox = Sandbox::start_at(60, "--control");
         let place = Workplace::on(&sandbox);
         place.write("orderctl.toml", "[deploy]\nbake_minutes = 1\n");
-        let stage = Self { sandbox, place };
+        let mut stage = Self {
+            sandbox,
+            place,
+            host: String::new(),
+        };
         stage.run("up --yes").ends_with(0);
+        let host = stage.run("outputs albDnsName").ends_with(0);
+        stage.host = host.stdout.trim().to_owned();
         stage
     }
 
@@ -100,19 +108,23 @@ impl Stage {
 
     /// What a user's request is answered: the status, and the digest of the image that answered.
     pub(crate) fn ask(&self, path: &str) -> (u16, String) {
-        ask(self.sandbox.endpoint(), path)
+        ask(self.sandbox.endpoint(), &self.host, path)
     }
 
     /// Sends requests until it is told to stop.
     pub(crate) fn users(&self) -> Users {
         let endpoint = self.sandbox.endpoint().to_owned();
+        let host = self.host.clone();
         let (stop, stopped) = channel();
         let seen = Arc::new(Mutex::new(Vec::new()));
         let answers = Arc::clone(&seen);
         let pause = Duration::from_millis(20);
         let thread = thread::spawn(move || {
             loop {
-                answers.lock().unwrap().push(ask(&endpoint, "/orders"));
+                answers
+                    .lock()
+                    .unwrap()
+                    .push(ask(&endpoint, &host, "/orders"));
                 if stopped.recv_timeout(pause) != Err(RecvTimeoutError::Timeout) {
                     break;
                 }
@@ -130,10 +142,9 @@ fn hex(text: &str) -> String {
     text.bytes().map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn ask(endpoint: &str, path: &str) -> (u16, String) {
+fn ask(endpoint: &str, host: &str, path: &str) -> (u16, String) {
     let address = endpoint.strip_prefix("http://").unwrap();
     let mut stream = TcpStream::connect(address).unwrap();
-    let host = format!("{NAME}-1.us-east-1.elb.amazonaws.com");
     write!(
         stream,
         "GET {path} HTTP/1.0\r\nHost: {host}\r\nX-Forwarded-Port: 443\r\n\r\n"

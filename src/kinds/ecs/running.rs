@@ -13,6 +13,8 @@ pub struct Running {
     pub deployment: String,
     /// ARN of the revision that this deployment brings out.
     pub revision: String,
+    /// Whether that revision is one of the stack.
+    pub is_the_stacks: bool,
     /// The image, where a release chose it: one given by its digest, or that of a revision which is
     /// not the stack's. `up` itself names images by the declared tag.
     pub released_image: Option<String>,
@@ -45,6 +47,7 @@ pub async fn running(aws: &Aws, stack: &str, names: (&str, &str)) -> Result<Opti
     Ok(Some(Running {
         deployment: deployment.to_owned(),
         revision: revision.to_owned(),
+        is_the_stacks,
         released_image: image.filter(is_released).map(str::to_owned),
     }))
 }

@@ -106,6 +106,7 @@ pub(super) fn live(
             },
             pauses: !under_release && pauses(deployment),
             deployment: want.deployment.clone(),
+            running: want.running.clone(),
             alarms: ordered_like(&want.alarms, alarms_of(deployment)),
             propagate_tags: PropagateTags::from_aws(service.propagate_tags()),
             enable_ecs_managed_tags: service.enable_ecs_managed_tags(),
@@ -168,7 +169,7 @@ fn serves_beside(service: &AwsService) -> bool {
     })
 }
 
-/// The running revision is a release's business, unless the declaration names another one than it
+/// The running revision, if it is one of the stack. One of others is a release's business, unless the declaration names another one than it
 /// did when it was last applied, or the service runs another family.
 fn task_definition(
     service: &AwsService,
@@ -176,6 +177,9 @@ fn task_definition(
     last: Option<&Last<Service>>,
 ) -> TaskDefinitionArn {
     let running = service.task_definition().unwrap_or_default();
+    if want.running.as_deref().is_some_and(|own| own == running) {
+        return running.into();
+    }
     let applied = last.is_none_or(|last| last.spec.task_definition == want.task_definition);
     if applied && family(running) == family(&want.task_definition) {
         want.task_definition.clone()
@@ -316,6 +320,7 @@ pub(super) mod testing {
             bake_minutes: 15,
             pauses: false,
             deployment: None,
+            running: None,
             alarms: vec!["order-api-high-errors-dev".into()],
             propagate_tags: PropagateTags::Service,
             enable_ecs_managed_tags: true,
@@ -407,6 +412,17 @@ mod tests {
             .build();
         assert!(changed(&service, &want()).is_empty());
         assert_eq!(seen(&service).spec, want(), "without any record too");
+    }
+
+    #[test]
+    fn a_revision_of_the_stack_is_told_as_it_is_because_the_task_definition_decides() {
+        let wanted = ServiceSpec {
+            running: Some(revision(9).as_str().into()),
+            ..want()
+        };
+        let service = in_aws().task_definition(revision(9)).build();
+        let live = live(&service, &wanted, Some(&last())).unwrap().unwrap();
+        assert_eq!(*live.spec.task_definition, *revision(9));
     }
 
     #[test]
