@@ -21,6 +21,7 @@ from .clock import CLOCK
 from .control import Control, ControlEndpoint, Copies, InterceptedCalls, leave_no_dead
 from .errors import AwsErrors
 from .quotas import QUOTAS
+from .registry import RegistryPaths
 from .settings import Settings
 
 Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
@@ -90,8 +91,8 @@ def _buffer_body(environ: dict[str, Any]) -> None:
 def build_application(settings: Settings, layer: str = "") -> Application:
     """Changes moto and returns the whole chain.
 
-    Outermost first: health, control endpoint, CBOR, faults and log of calls, AWS-shaped errors, lock and clock, moto;
-    control and faults only where asked for.
+    Outermost first: health, control endpoint, CBOR, faults and log of calls, AWS-shaped errors, ECR's registry, lock and
+    clock, moto; control and faults only where asked for.
     """
     patches.apply()
     behaviour.apply()
@@ -101,6 +102,7 @@ def build_application(settings: Settings, layer: str = "") -> Application:
     lock = threading.RLock()
     application: Application = DomainDispatcherApplication(create_backend_app)
     application = OneAtATime(application, lock)
+    application = RegistryPaths(application, lock)
     application = AwsErrors(application)
     control = Control(lock, settings) if settings.control else None
     if control:
