@@ -51,9 +51,16 @@ fn every_module_names_only_what_lies_before_it() {
         ("kinds", &["kinds", "aws", "resource", "AWS crates"]),
         ("config", &["config"]),
         ("stack", &["stack", "config", "engine", "kinds", "resource"]),
+        (
+            "image",
+            &["image", "aws", "engine", "resource", "AWS crates"],
+        ),
         ("import", &["import", "engine", "resource"]),
         ("sandbox", &["sandbox"]),
-        ("ui", &["ui", "engine", "import", "resource", "state"]),
+        (
+            "ui",
+            &["ui", "engine", "image", "import", "resource", "state"],
+        ),
     ];
     let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut wrong = Vec::new();
