@@ -77,6 +77,7 @@ enum Command {
     Down(commands::down::DownArgs),
     Outputs(commands::outputs::OutputsArgs),
     Push(commands::push::PushArgs),
+    Policy(commands::policy::PolicyArgs),
     Stacks(commands::stacks::StacksArgs),
     #[command(subcommand)]
     State(commands::state::StateCommand),
@@ -140,6 +141,7 @@ async fn run(
         Command::Plan(args) => commands::plan::run(args, globals, printer).await,
         Command::Down(args) => commands::down::run(args, globals, printer).await,
         Command::Outputs(args) => commands::outputs::run(args, globals, printer).await,
+        Command::Policy(args) => commands::policy::run(args, globals, printer).await,
         Command::Push(args) => commands::push::run(args, globals, printer).await,
         Command::Stacks(args) => commands::stacks::run(args, globals, printer).await,
         Command::Init(args) => commands::init::run(&args, globals, printer),

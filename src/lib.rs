@@ -14,6 +14,7 @@
 //! - [`resource`]: what a kind is, typed references, the comparison of settings.
 //! - [`kinds`]: one file per kind of AWS resource, and the registry.
 //! - [`aws`]: clients, shared reads, error context.
+//! - [`policy`]: the permissions each command needs, as a policy of IAM.
 //! - [`state`]: the journal and cache of what exists.
 //! - [`sandbox`]: the local AWS.
 //! - [`ui`]: everything that is printed.
@@ -40,6 +41,7 @@ pub mod engine;
 pub mod image;
 pub mod import;
 pub mod kinds;
+pub mod policy;
 pub mod resource;
 pub mod sandbox;
 pub mod stack;

@@ -56,6 +56,7 @@ fn every_module_names_only_what_lies_before_it() {
             &["image", "aws", "engine", "resource", "AWS crates"],
         ),
         ("import", &["import", "engine", "resource"]),
+        ("policy", &["policy", "kinds", "resource"]),
         ("sandbox", &["sandbox"]),
         (
             "ui",

@@ -8,6 +8,7 @@ pub mod init;
 pub(crate) mod interrupt;
 pub mod outputs;
 pub mod plan;
+pub mod policy;
 pub mod push;
 mod recover;
 pub mod sandbox;
