@@ -24,7 +24,11 @@ fn subject() -> Subject {
         region: "eu-west-1".into(),
         states: None,
         zone: None,
-        kinds: declared.nodes.into_iter().map(|node| node.kind.to_owned()).collect(),
+        kinds: declared
+            .nodes
+            .into_iter()
+            .map(|node| node.kind.to_owned())
+            .collect(),
     }
 }
 
