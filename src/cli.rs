@@ -75,6 +75,8 @@ enum Command {
     Up(commands::up::UpArgs),
     Plan(commands::plan::PlanArgs),
     Down(commands::down::DownArgs),
+    Deploy(commands::deploy::DeployArgs),
+    Rollback(commands::rollback::RollbackArgs),
     Outputs(commands::outputs::OutputsArgs),
     Push(commands::push::PushArgs),
     Policy(commands::policy::PolicyArgs),
@@ -140,6 +142,8 @@ async fn run(
         Command::Up(args) => commands::up::run(args, globals, printer).await,
         Command::Plan(args) => commands::plan::run(args, globals, printer).await,
         Command::Down(args) => commands::down::run(args, globals, printer).await,
+        Command::Deploy(args) => commands::deploy::run(args, globals, printer).await,
+        Command::Rollback(args) => commands::rollback::run(args, globals, printer).await,
         Command::Outputs(args) => commands::outputs::run(args, globals, printer).await,
         Command::Policy(args) => commands::policy::run(args, globals, printer).await,
         Command::Push(args) => commands::push::run(args, globals, printer).await,
@@ -152,7 +156,7 @@ async fn run(
 }
 
 /// Reads a duration such as `30s`, `10m` or `1h 30m`.
-fn duration(text: &str) -> Result<Duration, String> {
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     let read: Result<jiff::SignedDuration, _> = text.parse();
     let read = read
         .ok()

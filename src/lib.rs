@@ -43,6 +43,7 @@ pub mod import;
 pub mod kinds;
 pub mod policy;
 pub mod resource;
+pub mod rollout;
 pub mod sandbox;
 pub mod stack;
 pub mod state;

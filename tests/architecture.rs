@@ -57,10 +57,16 @@ fn every_module_names_only_what_lies_before_it() {
         ),
         ("import", &["import", "engine", "resource"]),
         ("policy", &["policy", "kinds", "resource"]),
+        (
+            "rollout",
+            &["rollout", "aws", "kinds", "resource", "AWS crates"],
+        ),
         ("sandbox", &["sandbox"]),
         (
             "ui",
-            &["ui", "engine", "image", "import", "resource", "state"],
+            &[
+                "ui", "engine", "image", "import", "resource", "rollout", "state",
+            ],
         ),
     ];
     let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");

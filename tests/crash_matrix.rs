@@ -197,7 +197,8 @@ fn run_whole(
     });
     drop(kept);
     for fault in [Fault::KillBeforeSave, Fault::SaveFails] {
-        if wanted(fault) {
+        // A command that writes no state has no such cells.
+        if wanted(fault) && scene.saves > 0 {
             let count = table.count(scene.verb.name, fault);
             count.cells += unwritten;
             count.passed += unwritten;
@@ -299,11 +300,15 @@ fn a_slice_of_the_matrix_is_green() {
         let mut names = HashMap::new();
         let verdicts = with_crew(&origin, &scene, 3, |crew| {
             for (column, fault) in Fault::ALL.into_iter().enumerate() {
+                let is_of_saves = matches!(fault, Fault::KillBeforeSave | Fault::SaveFails);
+                if is_of_saves && scene.saves == 0 {
+                    continue;
+                }
                 // Another call in every field of the table, always the same ones.
                 let writes: Vec<&Call> =
                     scene.calls.iter().filter(|call| !call.is_read()).collect();
                 let call = writes[(row * 31 + column * 17 + 5) % writes.len()].clone();
-                let save = (row as u64 * 31 + column as u64 * 17 + 5) % scene.saves + 1;
+                let save = (row as u64 * 31 + column as u64 * 17 + 5) % scene.saves.max(1) + 1;
                 let mishap = match fault {
                     Fault::KillBeforeSend => Mishap::Kill(call, "hold-before"),
                     Fault::KillAfterAccept => Mishap::Kill(call, "hold-after"),

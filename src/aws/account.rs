@@ -6,6 +6,21 @@ use super::{Answer, Aws, missing};
 use crate::resource::Result;
 
 impl Aws {
+    /// Who the credentials belong to, as the last part of an ARN: `user/alice`,
+    /// `assumed-role/deploy/ci` (`sts:GetCallerIdentity`).
+    pub async fn caller(&self) -> Result<String> {
+        let identity = self
+            .sts
+            .get_caller_identity()
+            .send()
+            .await
+            .of("sts:GetCallerIdentity")?;
+        let arn = identity
+            .arn
+            .ok_or_else(missing("sts:GetCallerIdentity", "Arn"))?;
+        Ok(arn.rsplit(':').next().unwrap_or(&arn).to_owned())
+    }
+
     /// The account the credentials belong to (`sts:GetCallerIdentity`).
     pub async fn account_id(&self) -> Result<String> {
         let identity = self

@@ -65,6 +65,11 @@ impl Hold {
         self.stop.clone()
     }
 
+    /// What stops the command, also when the lock is given back.
+    pub(super) fn stop(&self) -> Stop {
+        self.stop.clone()
+    }
+
     /// The journal of a run that changes things under this hold.
     pub(super) fn journal(&self, store: &Arc<dyn Store>, state: State) -> Arc<Journal> {
         let journal = Journal::new(Arc::clone(store), state);

@@ -1,7 +1,9 @@
 //! One file per verb: its arguments and its run.
 
+pub mod deploy;
 pub mod down;
 mod error;
+mod follow;
 mod hold;
 pub mod import;
 pub mod init;
@@ -11,6 +13,7 @@ pub mod plan;
 pub mod policy;
 pub mod push;
 mod recover;
+pub mod rollback;
 pub mod sandbox;
 mod session;
 pub mod stacks;

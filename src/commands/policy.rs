@@ -98,6 +98,7 @@ pub(super) fn subject(local: &Local, account: Option<String>) -> Result<Subject,
         account: "123456789012".to_owned(),
         availability_zones: ["a", "b", "c"].map(|zone| format!("{}{zone}", config.region)),
         has_image: true,
+        running: None,
     };
     let declaration = stack::declare(&local.suffix, config, &facts)?;
     let states = match Location::of(local.settings.state.as_deref()) {

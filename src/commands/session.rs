@@ -11,7 +11,7 @@ use crate::aws::{Aws, Bucket, Connection};
 use crate::cli::Globals;
 use crate::config::{self, Environment, Overrides, Settings, Suffix};
 use crate::engine::{Context, Declaration, Events, Kept, Looks, READS_LAG};
-use crate::kinds::{ec2, ecr, registry};
+use crate::kinds::{ec2, ecr, ecs, registry};
 use crate::resource::Scope;
 use crate::sandbox::{self, SandboxDirs};
 use crate::stack::{self, Facts, Names};
@@ -141,6 +141,8 @@ pub(super) struct Session {
     pub(super) aws: Arc<Aws>,
     pub(super) account: String,
     pub(super) delays: Delays,
+    /// The address of the sandbox, if the stack lives in one.
+    pub(super) sandbox: Option<String>,
     /// Whether the store holds a state of the stack.
     pub(super) has_state: bool,
     facts: Facts,
@@ -168,11 +170,19 @@ impl Session {
         let Self {
             local, state, aws, ..
         } = &session;
-        let repository = Names::of(&local.suffix).repository();
+        let names = Names::of(&local.suffix);
+        let (repository, cluster, service) = (names.repository(), names.cluster(), names.service());
+        let service = (cluster.as_str(), service.as_str());
+        let (availability_zones, has_image, running) = tokio::try_join!(
+            zones(&local.settings, state, aws),
+            async { Ok(ecr::has_images(aws, &repository).await?) },
+            async { Ok(ecs::running(aws, &state.stack, service).await?) },
+        )?;
         session.facts = Facts {
             account: session.account.clone(),
-            availability_zones: zones(&local.settings, state, aws).await?,
-            has_image: ecr::has_images(aws, &repository).await?,
+            availability_zones,
+            has_image,
+            running,
         };
         Ok(session)
     }
@@ -204,13 +214,16 @@ impl Session {
             account: account.clone(),
             availability_zones: Default::default(),
             has_image: false,
+            running: None,
         };
+        let sandbox = globals.sandbox.then(|| connection.endpoint_url.clone());
         Ok(Self {
             local,
             state,
             aws,
             account,
             delays,
+            sandbox: sandbox.flatten(),
             has_state,
             facts,
         })
@@ -326,6 +339,14 @@ impl Delays {
         log_groups: LOG_GROUPS_SETTLE,
         reads: READS_LAG,
     };
+
+    /// A duration of AWS's as it passes there.
+    pub(super) fn scaled(self, duration: Duration) -> Duration {
+        if self.reads.is_zero() {
+            return duration;
+        }
+        duration.mul_f64(self.reads.div_duration_f64(Self::AWS.reads))
+    }
 
     /// Those of a sandbox, whose time runs faster than AWS's; at speed 0 there are none.
     fn at_speed(speed: f64) -> Self {

@@ -14,12 +14,14 @@ const LOOK: &[&str] = &[
     "tag:GetResources",
 ];
 
-/// To release an image and to watch what becomes of it.
+/// To release an image, to watch what becomes of it, and to go back.
 const DEPLOY: &[&str] = &[
     IDENTITY,
+    "application-autoscaling:DescribeScalableTargets",
+    "application-autoscaling:RegisterScalableTarget",
     "cloudwatch:DescribeAlarms",
-    "ecr:BatchGetImage",
     "ecr:DescribeImages",
+    "ecr:DescribeRepositories",
     "ecs:ContinueServiceDeployment",
     "ecs:DescribeServiceDeployments",
     "ecs:DescribeServiceRevisions",
@@ -27,7 +29,6 @@ const DEPLOY: &[&str] = &[
     "ecs:DescribeTaskDefinition",
     "ecs:DescribeTasks",
     "ecs:ListServiceDeployments",
-    "ecs:ListTaskDefinitions",
     "ecs:ListTasks",
     "ecs:RegisterTaskDefinition",
     "ecs:StopServiceDeployment",
@@ -35,10 +36,9 @@ const DEPLOY: &[&str] = &[
     "ecs:UpdateService",
     "elasticloadbalancing:DescribeListeners",
     "elasticloadbalancing:DescribeLoadBalancers",
-    "elasticloadbalancing:DescribeRules",
-    "elasticloadbalancing:DescribeTargetGroups",
     "elasticloadbalancing:DescribeTargetHealth",
     "iam:PassRole",
+    "logs:GetLogEvents",
 ];
 
 /// To push an image. The registry's requests are permitted under the names of ECR's own operations.

@@ -16,6 +16,7 @@ fn subject() -> Subject {
         account: "123456789012".into(),
         availability_zones: ["a", "b", "c"].map(str::to_owned),
         has_image: true,
+        running: None,
     };
     let declared = declare(&"dev".parse().unwrap(), &Config::default(), &facts).unwrap();
     Subject {

@@ -96,6 +96,7 @@ static FILES: &[Embedded] = &[
     embedded!("orderctl_sandbox/control/latency.py"),
     embedded!("orderctl_sandbox/control/operations.py"),
     embedded!("orderctl_sandbox/control/state.py"),
+    embedded!("orderctl_sandbox/data_plane.py"),
     embedded!("orderctl_sandbox/durations.py"),
     embedded!("orderctl_sandbox/environment.py"),
     embedded!("orderctl_sandbox/errors.py"),

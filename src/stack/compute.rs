@@ -295,6 +295,15 @@ fn task_definition(
         .iter()
         .map(|(key, value)| (key.clone(), value.clone().into()));
     environment.extend(users);
+    let running = stack.facts.running.as_ref();
+    let image = match running.and_then(|running| running.released_image.clone()) {
+        Some(released) => released.into(),
+        None => join([
+            json!(repository.url()),
+            json!(":"),
+            json!(config.service.image_tag),
+        ]),
+    };
     let health = format!("curl -fsS http://localhost:{APP_PORT}/health || exit 1");
     let family = name(stack);
     let spec = TaskDefinitionSpec {
@@ -308,11 +317,7 @@ fn task_definition(
         task_role: roles.task.arn(),
         container: Container {
             name: CONTAINER.to_owned(),
-            image: join([
-                json!(repository.url()),
-                json!(":"),
-                json!(config.service.image_tag),
-            ]),
+            image,
             port: APP_PORT,
             environment,
             secrets: [("DB_CREDENTIALS".to_owned(), data.credentials.clone().text())].into(),
@@ -328,6 +333,7 @@ fn task_definition(
             },
         },
         tags: stack.tags("task-definition", &family),
+        running: running.map(|running| running.revision.as_str().into()),
         family,
     };
     stack.add("task-definition", spec)
@@ -363,6 +369,7 @@ fn service(
         },
     };
     let is_parked = !stack.facts.has_image;
+    let running = stack.facts.running.as_ref();
     let name = name(stack);
     let spec = ServiceSpec {
         cluster: cluster.arn(),
@@ -385,6 +392,8 @@ fn service(
         availability_zone_rebalancing: true,
         strategy,
         bake_minutes: deploy.bake_minutes,
+        pauses: false,
+        deployment: running.map(|running| running.deployment.clone()),
         alarms: vec![around.watching.high_errors.name()],
         propagate_tags: PropagateTags::Service,
         enable_ecs_managed_tags: true,

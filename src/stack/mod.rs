@@ -25,6 +25,7 @@ use std::collections::BTreeMap;
 
 use crate::config::{Config, Suffix};
 use crate::engine::{Declaration, Graph, GraphError};
+use crate::kinds::ecs::Running;
 use crate::kinds::iam::{ServiceLinkedRole, ServiceLinkedRoleSpec};
 use crate::resource::{Declared, Handle, NODE_TAG, Resource, STACK_TAG, Tags};
 
@@ -40,6 +41,8 @@ pub struct Facts {
     pub availability_zones: [String; 3],
     /// Whether the stack's repository holds an image; without one the service is parked.
     pub has_image: bool,
+    /// What the service runs now, if there is one with tasks.
+    pub running: Option<Running>,
 }
 
 /// The Availability Zones of a stack of which some or all exists: those its subnets stand in, by

@@ -94,6 +94,7 @@ mod tests {
             account: "123456789012".into(),
             availability_zones: ["a", "b", "c"].map(str::to_owned),
             has_image: true,
+            running: None,
         };
         let declared = declare(&suffix, &Config::default(), &facts).unwrap();
         let name_of = |address: &str, field: &str| {

@@ -9,6 +9,7 @@ fn facts(has_image: bool) -> Facts {
         account: "123456789012".to_owned(),
         availability_zones: ["us-east-1a", "us-east-1b", "us-east-1c"].map(str::to_owned),
         has_image,
+        running: None,
     }
 }
 

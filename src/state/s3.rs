@@ -217,9 +217,14 @@ impl S3Store {
         let mut names = Vec::new();
         while let Some(read) = reads.join_next().await {
             let Ok((name, found)) = read else { continue };
-            let found = found.map_err(|error| self.failed(&name, "s3:GetObject", error))?;
-            let document = found.and_then(|object| unstamped(object.body));
-            if document.is_some_and(|document| format::is_of_a_stack(&name, &document)) {
+            let is_a_stack = match found {
+                Ok(found) => found
+                    .and_then(|object| unstamped(object.body))
+                    .is_some_and(|document| format::is_of_a_stack(&name, &document)),
+                // Whoever loads it is told why it cannot be read; the others are not lost for it.
+                Err(_) => true,
+            };
+            if is_a_stack {
                 names.push(name);
             }
         }

@@ -42,7 +42,7 @@ pub(super) fn action_name(action: Action) -> &'static str {
 }
 
 /// A measured duration: `1.2 s`, `2m10s`, `1h05m`.
-pub(super) fn took(duration: Duration) -> String {
+pub fn took(duration: Duration) -> String {
     // What would be rounded up to 60.0 is a minute already.
     if duration.as_millis() < 59_950 {
         format!("{:.1} s", duration.as_secs_f64())

@@ -22,6 +22,7 @@ impl Variant {
             account: ACCOUNT_ID.to_owned(),
             availability_zones: ["us-east-1a", "us-east-1b", "us-east-1c"].map(str::to_owned),
             has_image: self.has_image,
+            running: None,
         };
         declare(&self.suffix.parse().unwrap(), &self.config, &facts).unwrap()
     }

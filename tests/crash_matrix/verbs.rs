@@ -13,7 +13,7 @@ pub struct Verb {
 /// The hosted zone that every account has; `ZONE` stands for its id.
 pub const ZONE: &str = "ZONE";
 
-pub const VERBS: [Verb; 4] = [
+pub const VERBS: [Verb; 5] = [
     Verb {
         name: "up, fresh",
         before: None,
@@ -31,6 +31,12 @@ pub const VERBS: [Verb; 4] = [
         before: Some(REPLACED_BEFORE),
         after: REPLACED_AFTER,
         words: &["up", "--yes", "--allow-replace", "db-cluster"],
+    },
+    Verb {
+        name: "deploy",
+        before: Some(""),
+        after: "",
+        words: &["deploy", "latest", "--yes"],
     },
     Verb {
         name: "down",

@@ -26,9 +26,14 @@ impl Sandbox {
 
     /// The same with more options, such as `--control`.
     pub fn start_with(options: &str) -> Self {
+        Self::start_at(0, options)
+    }
+
+    /// The same, in which time passes so many times as fast as on AWS.
+    pub fn start_at(speed: u32, options: &str) -> Self {
         let root = tempfile::tempdir().unwrap();
         install_into(root.path());
-        let line = format!("sandbox start --speed 0 --json {options}");
+        let line = format!("sandbox start --speed {speed} --json {options}");
         let outcome = run(root.path(), &line).ends_with(0);
         let told: Value = outcome.json_lines().remove(0);
         Self {

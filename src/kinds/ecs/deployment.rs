@@ -1,9 +1,9 @@
 //! Native blue/green deployments of a service: their configuration, and the one that is under way.
 
 use aws_sdk_ecs::types::{
-    CanaryConfiguration, DeploymentAlarms, DeploymentConfiguration,
-    DeploymentStrategy as AwsStrategy, LinearConfiguration, ServiceDeploymentBrief,
-    ServiceDeploymentStatus, StopServiceDeploymentStopType,
+    CanaryConfiguration, DeploymentAlarms, DeploymentConfiguration, DeploymentLifecycleHook,
+    DeploymentLifecycleHookTargetType, DeploymentStrategy as AwsStrategy, LinearConfiguration,
+    ServiceDeploymentBrief, ServiceDeploymentStatus, StopServiceDeploymentStopType,
 };
 use serde::{Deserialize, Serialize};
 
@@ -39,7 +39,7 @@ pub enum DeploymentStrategy {
 impl DeploymentStrategy {
     /// Reads the strategy, with the steps AWS assumes where it shows none (field guide, section 4,
     /// "Merge rules").
-    pub(super) fn from_aws(configuration: Option<&DeploymentConfiguration>) -> Self {
+    pub fn from_aws(configuration: Option<&DeploymentConfiguration>) -> Self {
         let steps = |minutes: Option<i32>, otherwise| minutes.map_or(otherwise, unsigned);
         let Some(configuration) = configuration else {
             return Self::Rolling;
@@ -77,9 +77,23 @@ pub(super) fn configuration(
     operation: &'static str,
     want: &ServiceSpec<Resolved>,
 ) -> Result<DeploymentConfiguration> {
-    let watched = !want.alarms.is_empty();
+    deployment_configuration(operation, want.strategy, want.bake_minutes, &want.alarms)
+}
+
+/// The deployment configuration of a service in AWS's words: the strategy, the minutes for which both
+/// versions run after the last shift, and the alarms that turn a deployment back.
+///
+/// # Errors
+/// `Refused` if the SDK finds a part missing.
+pub fn deployment_configuration(
+    operation: &'static str,
+    strategy: DeploymentStrategy,
+    bake_minutes: u32,
+    alarms: &[String],
+) -> Result<DeploymentConfiguration> {
+    let watched = !alarms.is_empty();
     let alarms = DeploymentAlarms::builder()
-        .set_alarm_names(Some(want.alarms.clone()))
+        .set_alarm_names(Some(alarms.to_vec()))
         .enable(watched)
         .rollback(watched)
         .build()
@@ -89,9 +103,9 @@ pub(super) fn configuration(
     let whole = DeploymentConfiguration::builder()
         .minimum_healthy_percent(100)
         .maximum_percent(200)
-        .bake_time_in_minutes(signed(want.bake_minutes))
+        .bake_time_in_minutes(signed(bake_minutes))
         .alarms(alarms);
-    let whole = match want.strategy {
+    let whole = match strategy {
         DeploymentStrategy::BlueGreen => whole.strategy(AwsStrategy::BlueGreen),
         DeploymentStrategy::Rolling => whole.strategy(AwsStrategy::Rolling),
         DeploymentStrategy::Canary {
@@ -117,11 +131,20 @@ pub(super) fn configuration(
 }
 
 /// The alarms that roll a deployment back; none if they are listed but switched off.
-pub(super) fn alarms_of(configuration: Option<&DeploymentConfiguration>) -> Vec<String> {
+pub fn alarms_of(configuration: Option<&DeploymentConfiguration>) -> Vec<String> {
     configuration
         .and_then(DeploymentConfiguration::alarms)
         .filter(|alarms| alarms.enable() && alarms.rollback())
         .map_or_else(Vec::new, |alarms| alarms.alarm_names().to_vec())
+}
+
+/// Says whether deployments pause for somebody's word.
+pub fn pauses(configuration: Option<&DeploymentConfiguration>) -> bool {
+    let hooks = configuration.map_or(&[][..], DeploymentConfiguration::lifecycle_hooks);
+    let is_pause = |hook: &DeploymentLifecycleHook| {
+        hook.target_type() == Some(&DeploymentLifecycleHookTargetType::Pause)
+    };
+    hooks.iter().any(is_pause)
 }
 
 /// Refuses a change that would start a deployment on top of one that is under way: ECS would drop

@@ -3,6 +3,8 @@
 mod capacity;
 mod cluster;
 mod deployment;
+mod release;
+mod running;
 mod service;
 mod service_live;
 mod service_spec;
@@ -15,7 +17,9 @@ use aws_sdk_ecs::types::{Failure, Tag};
 
 pub use capacity::CapacityProviderStrategyItem;
 pub use cluster::{Cluster, ClusterOutputs, ClusterSpec, ContainerInsights};
-pub use deployment::DeploymentStrategy;
+pub use deployment::{DeploymentStrategy, alarms_of, deployment_configuration, pauses};
+pub use release::{BY_TAG, IMAGE_TAG, register_release};
+pub use running::{Running, running};
 pub use service::{Service, ServiceOutputs};
 pub use service_spec::{PropagateTags, ServiceSpec};
 pub use task_definition::{

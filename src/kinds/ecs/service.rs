@@ -239,8 +239,13 @@ impl Resource for Service {
                 )?)
                 .force_new_deployment(true);
         }
-        if changes.touch_any(&["strategy", "bake_minutes", "alarms"]) {
-            call = call.deployment_configuration(configuration(OPERATION, want)?);
+        if changes.touch_any(&["strategy", "bake_minutes", "alarms", "pauses"]) {
+            let mut configured = configuration(OPERATION, want)?;
+            if changes.touch("pauses") {
+                // A list that is left out stays as it is.
+                configured.lifecycle_hooks = Some(Vec::new());
+            }
+            call = call.deployment_configuration(configured);
         }
         if changes.touch("health_check_grace_seconds") {
             call = call.health_check_grace_period_seconds(signed(want.health_check_grace_seconds));
@@ -280,7 +285,7 @@ impl Resource for Service {
     }
 }
 
-async fn describe(aws: &Aws, cluster: &str, name: &str) -> Result<Option<AwsService>> {
+pub(super) async fn describe(aws: &Aws, cluster: &str, name: &str) -> Result<Option<AwsService>> {
     let answer = aws
         .ecs
         .describe_services()

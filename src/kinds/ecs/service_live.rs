@@ -3,11 +3,11 @@
 
 use aws_sdk_ecs::types::{
     AdvancedConfiguration, AssignPublicIp, AvailabilityZoneRebalancing, AwsVpcConfiguration,
-    DeploymentConfiguration, DeploymentRolloutState, LoadBalancer, NetworkConfiguration,
-    Service as AwsService,
+    Deployment, DeploymentConfiguration, DeploymentRolloutState, LoadBalancer,
+    NetworkConfiguration, Service as AwsService,
 };
 
-use super::deployment::{DeploymentStrategy, alarms_of, unsigned};
+use super::deployment::{DeploymentStrategy, alarms_of, pauses, unsigned};
 use super::service::{Service, ServiceOutputs, cluster_name};
 use super::service_spec::{PropagateTags, ServiceSpec};
 use super::{TaskDefinitionArn, capacity, ordered_like, tags_of};
@@ -24,7 +24,7 @@ pub(super) fn live(
     let condition = match service.status().unwrap_or_default() {
         "INACTIVE" => return Ok(None),
         "DRAINING" => Condition::Deleting,
-        "ACTIVE" => progress(service),
+        "ACTIVE" => progress(service, want),
         status => Condition::Pending(status.to_owned()),
     };
     let field = |name| missing("ecs:DescribeServices", name);
@@ -48,6 +48,7 @@ pub(super) fn live(
     } else {
         groups(service)
     };
+    let under_release = is_under_release(service, want);
     let port = balancer.and_then(LoadBalancer::container_port);
     let count = unsigned(service.desired_count());
     Ok(Some(Live {
@@ -93,10 +94,18 @@ pub(super) fn live(
             enable_execute_command: service.enable_execute_command(),
             availability_zone_rebalancing: service.availability_zone_rebalancing()
                 == Some(&AvailabilityZoneRebalancing::Enabled),
-            strategy: DeploymentStrategy::from_aws(deployment),
-            bake_minutes: deployment
-                .and_then(DeploymentConfiguration::bake_time_in_minutes)
-                .map_or(0, unsigned),
+            strategy: match under_release {
+                true => want.strategy,
+                false => DeploymentStrategy::from_aws(deployment),
+            },
+            bake_minutes: match under_release {
+                true => want.bake_minutes,
+                false => deployment
+                    .and_then(DeploymentConfiguration::bake_time_in_minutes)
+                    .map_or(0, unsigned),
+            },
+            pauses: !under_release && pauses(deployment),
+            deployment: want.deployment.clone(),
             alarms: ordered_like(&want.alarms, alarms_of(deployment)),
             propagate_tags: PropagateTags::from_aws(service.propagate_tags()),
             enable_ecs_managed_tags: service.enable_ecs_managed_tags(),
@@ -106,21 +115,24 @@ pub(super) fn live(
     }))
 }
 
-/// Reads how far the primary deployment is. A parked service waits for nobody.
-fn progress(service: &AwsService) -> Condition {
-    let (running, desired) = (service.running_count(), service.desired_count());
-    if desired == 0 {
+/// Reads how far the primary deployment is. A parked service waits for nobody, and a release goes
+/// its own way while the version before it serves.
+fn progress(service: &AwsService, want: &ServiceSpec<Resolved>) -> Condition {
+    if service.desired_count() == 0 {
         return Condition::Ready;
     }
-    let primary = service
-        .deployments()
-        .iter()
-        .find(|deployment| deployment.status() == Some("PRIMARY"));
-    let rollout = primary.and_then(|primary| primary.rollout_state());
+    let Some(primary) = primary(service) else {
+        return Condition::Pending("no deployment yet".to_owned());
+    };
+    if is_under_release(service, want) && serves_beside(service) {
+        return Condition::Ready;
+    }
+    // During a deployment the service's own count is that of both versions.
+    let (running, desired) = (primary.running_count(), service.desired_count());
     let tasks = format!("{running} of {desired} tasks running");
-    match rollout {
+    match primary.rollout_state() {
         Some(DeploymentRolloutState::Failed) => {
-            let reason = primary.and_then(|primary| primary.rollout_state_reason());
+            let reason = primary.rollout_state_reason();
             Condition::Failed(reason.unwrap_or("the deployment failed").to_owned())
         }
         _ if running < desired => Condition::Pending(tasks),
@@ -129,6 +141,31 @@ fn progress(service: &AwsService) -> Condition {
         }
         _ => Condition::Ready,
     }
+}
+
+fn primary(service: &AwsService) -> Option<&Deployment> {
+    let mut deployments = service.deployments().iter();
+    deployments.find(|deployment| deployment.status() == Some("PRIMARY"))
+}
+
+/// Says whether the deployment that was the primary one when the run began still is, and is not
+/// finished.
+fn is_under_release(service: &AwsService, want: &ServiceSpec<Resolved>) -> bool {
+    primary(service).is_some_and(|primary| {
+        want.deployment.is_some()
+            && primary.id() == want.deployment.as_deref()
+            && primary.rollout_state() != Some(&DeploymentRolloutState::Completed)
+    })
+}
+
+/// Says whether an earlier version still runs beside the primary one.
+fn serves_beside(service: &AwsService) -> bool {
+    let mut deployments = service.deployments().iter();
+    deployments.any(|other| {
+        other.status() == Some("ACTIVE")
+            && other.running_count() > 0
+            && other.rollout_state() == Some(&DeploymentRolloutState::Completed)
+    })
 }
 
 /// The running revision is a release's business, unless the declaration names another one than it
@@ -235,7 +272,7 @@ fn strings<T: for<'a> From<&'a str>>(texts: Option<&[String]>) -> Vec<T> {
 pub(super) mod testing {
     //! A service and what AWS has of it.
 
-    use aws_sdk_ecs::types::{Deployment, PropagateTags as AwsPropagateTags, Tag};
+    use aws_sdk_ecs::types::{PropagateTags as AwsPropagateTags, Tag};
 
     use super::*;
     use crate::kinds::ecs::CapacityProviderStrategyItem;
@@ -277,6 +314,8 @@ pub(super) mod testing {
                 bake_minutes: 5,
             },
             bake_minutes: 15,
+            pauses: false,
+            deployment: None,
             alarms: vec!["order-api-high-errors-dev".into()],
             propagate_tags: PropagateTags::Service,
             enable_ecs_managed_tags: true,
@@ -315,7 +354,9 @@ pub(super) mod testing {
 
     pub(in super::super) fn rollout(state: DeploymentRolloutState) -> Deployment {
         Deployment::builder()
+            .id("ecs-svc/2")
             .status("PRIMARY")
+            .running_count(3)
             .rollout_state(state)
             .rollout_state_reason("why")
             .build()
@@ -328,8 +369,10 @@ pub(super) mod testing {
 
 #[cfg(test)]
 mod tests {
+    use aws_sdk_ecs::types::{DeploymentLifecycleHook, DeploymentLifecycleHookTargetType};
     use serde_json::json;
 
+    use super::super::deployment::configuration;
     use super::testing::*;
     use super::*;
     use crate::resource::diff;
@@ -409,14 +452,25 @@ mod tests {
         assert_eq!(changed(&service, &want()), ["strategy", "alarms"]);
     }
 
+    fn primary(state: DeploymentRolloutState, running: i32) -> Deployment {
+        let builder = Deployment::builder().id("ecs-svc/2").status("PRIMARY");
+        let builder = builder.rollout_state(state).rollout_state_reason("why");
+        builder.running_count(running).build()
+    }
+
+    fn before() -> Deployment {
+        let builder = Deployment::builder().id("ecs-svc/1").status("ACTIVE");
+        let builder = builder.rollout_state(DeploymentRolloutState::Completed);
+        builder.running_count(3).build()
+    }
+
     #[test]
     fn a_service_is_ready_when_its_deployment_is_finished() {
         use DeploymentRolloutState::{Completed, Failed, InProgress};
         let condition = |state, desired, running| {
             let service = in_aws()
-                .set_deployments(Some(vec![rollout(state)]))
-                .desired_count(desired)
-                .running_count(running);
+                .set_deployments(Some(vec![primary(state, running), before()]))
+                .desired_count(desired);
             seen(&service.build()).condition
         };
         assert_eq!(condition(Completed, 3, 3), Condition::Ready);
@@ -426,10 +480,50 @@ mod tests {
             Condition::Pending("1 of 3 tasks running".into())
         );
         assert_eq!(
-            condition(InProgress, 3, 6),
-            Condition::Pending("6 of 3 tasks running, deployment in progress".into())
+            condition(InProgress, 3, 3),
+            Condition::Pending("3 of 3 tasks running, deployment in progress".into())
         );
         assert_eq!(condition(Failed, 3, 0), Condition::Failed("why".into()));
+    }
+
+    #[test]
+    fn a_release_under_way_is_left_alone_while_the_version_before_serves() {
+        use DeploymentRolloutState::{Completed, Failed, InProgress};
+        let wanted = ServiceSpec {
+            deployment: Some("ecs-svc/2".into()),
+            ..want()
+        };
+        let paused = DeploymentConfiguration::builder()
+            .strategy(aws_sdk_ecs::types::DeploymentStrategy::BlueGreen)
+            .bake_time_in_minutes(0)
+            .alarms(configuration("test", &want()).unwrap().alarms.unwrap())
+            .lifecycle_hooks(
+                DeploymentLifecycleHook::builder()
+                    .target_type(DeploymentLifecycleHookTargetType::Pause)
+                    .build(),
+            )
+            .build();
+        let seen = |deployments: Vec<Deployment>| {
+            let service = in_aws()
+                .task_definition(revision(9))
+                .set_deployments(Some(deployments))
+                .deployment_configuration(paused.clone())
+                .build();
+            live(&service, &wanted, Some(&last())).unwrap().unwrap()
+        };
+        for state in [InProgress, Failed] {
+            let during = seen(vec![primary(state, 0), before()]);
+            assert_eq!(during.condition, Condition::Ready);
+            assert_eq!(during.spec, wanted);
+        }
+        let alone = seen(vec![primary(InProgress, 0)]);
+        assert_eq!(
+            alone.condition,
+            Condition::Pending("0 of 3 tasks running".into())
+        );
+        let finished = seen(vec![primary(Completed, 3)]);
+        let differences = diff(&json!(wanted), &json!(finished.spec), None).names();
+        assert_eq!(differences, ["strategy", "bake_minutes", "pauses"]);
     }
 
     #[test]

@@ -60,6 +60,13 @@ pub struct ServiceSpec<S: Stage> {
     pub strategy: DeploymentStrategy,
     /// For how long both colours run after all traffic has moved, in minutes.
     pub bake_minutes: u32,
+    /// Whether a deployment pauses for somebody's word. Only a release that is tried first does.
+    #[serde(default)]
+    pub pauses: bool,
+    /// The deployment that was the primary one when the run began. While it is under way it is a
+    /// release's, and the run neither waits for it nor changes what it works with (law 6).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deployment: Option<String>,
     /// Names of the CloudWatch alarms that roll a deployment back; a set.
     pub alarms: Vec<S::In<String>>,
     /// From where its tasks take their tags.

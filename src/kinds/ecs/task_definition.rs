@@ -42,6 +42,10 @@ pub struct TaskDefinitionSpec<S: Stage> {
     pub container: Container<S>,
     /// Tags of every revision we register.
     pub tags: Tags,
+    /// The revision the service runs, where it runs one: it counts as the wanted one if its content
+    /// is, whatever was registered since. No part of the content.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub running: Option<TaskDefinitionArn>,
 }
 
 /// Processor architectures of Fargate.
@@ -132,9 +136,10 @@ impl Resource for TaskDefinition {
     type Spec<S: Stage> = TaskDefinitionSpec<S>;
     type Outputs = TaskDefinitionOutputs;
 
-    /// Finds the revision whose content is the wanted one: normally the recorded revision, else the
-    /// newest younger one that carries the hash of the wanted content. If there is none, reports
-    /// the recorded (or our newest) one, whose differences then lead to an update.
+    /// Finds the revision whose content is the wanted one: the one that runs, which a release may
+    /// have registered, else the recorded revision, else the newest younger one that carries the hash
+    /// of the wanted content. If there is none, reports the recorded (or our newest) one, whose
+    /// differences then lead to an update.
     async fn observe(
         aws: &Aws,
         scope: &Scope,
@@ -143,6 +148,23 @@ impl Resource for TaskDefinition {
     ) -> Result<Option<Live<Self>>> {
         let hash = known_content_hash(want)?;
         let is_wanted = |found: &Revision| hash.is_some() && found.content == hash;
+        if let Some(running) = &want.running {
+            let running = read_active(aws, running).await?;
+            if let Some(running) = running.as_ref().filter(|found| is_wanted(found)) {
+                return Ok(Some(live_as_wanted(running, want)));
+            }
+            let is_foreign = running.is_some_and(|found| !found.tags.belong_to(scope));
+            if let Some(last) = last.filter(|last| is_foreign && same_but_for_the_image(last, want))
+            {
+                // Somebody released by other means. As long as the declaration asks for nothing new,
+                // that is left alone (law 6).
+                return Ok(Some(Live {
+                    outputs: last.outputs.clone(),
+                    spec: want.clone(),
+                    condition: Condition::Ready,
+                }));
+            }
+        }
         let recorded = match last {
             Some(last) => read_active(aws, &last.outputs.arn).await?,
             None => None,
@@ -151,11 +173,11 @@ impl Resource for TaskDefinition {
             return Ok(Some(live_as_wanted(recorded, want)));
         }
         if hash.is_none() && recorded.is_some() {
-            return Ok(recorded.as_ref().map(live));
+            return Ok(recorded.as_ref().map(|found| live(found, want)));
         }
         let family = last.map_or(&want.family, |last| &last.outputs.family);
         let Some(newest) = read_active(aws, family).await? else {
-            return Ok(recorded.as_ref().map(live));
+            return Ok(recorded.as_ref().map(|found| live(found, want)));
         };
         // What others registered, with the same content too, is theirs: it also outlives the stack.
         let is_ours = |found: &Revision| last.is_none() || found.tags.belong_to(scope);
@@ -176,7 +198,8 @@ impl Resource for TaskDefinition {
         }
         // With nothing recorded, even a stranger's family is reported: its name is taken.
         let stranger = last.is_none().then_some(newest);
-        Ok(recorded.or(ours).or(stranger).as_ref().map(live))
+        let found = recorded.or(ours).or(stranger);
+        Ok(found.as_ref().map(|found| live(found, want)))
     }
 
     async fn create(
@@ -250,12 +273,27 @@ async fn remove(aws: &Aws, arns: &[String], active: bool) -> Result<()> {
     Ok(())
 }
 
-fn live(found: &Revision) -> Live<TaskDefinition> {
+fn live(found: &Revision, want: &TaskDefinitionSpec<Resolved>) -> Live<TaskDefinition> {
     Live {
         outputs: found.outputs(),
-        spec: spec_of(&found.definition, found.tags.clone()),
+        spec: TaskDefinitionSpec {
+            running: want.running.clone(),
+            ..spec_of(&found.definition, found.tags.clone())
+        },
         condition: Condition::Ready,
     }
+}
+
+/// Says whether the declaration names what it named when it was last applied, the image aside: that
+/// follows what runs.
+fn same_but_for_the_image(
+    last: &Last<TaskDefinition>,
+    want: &TaskDefinitionSpec<Resolved>,
+) -> bool {
+    let mut applied = last.spec.clone();
+    applied.container.image.clone_from(&want.container.image);
+    applied.running.clone_from(&want.running);
+    applied == *want
 }
 
 /// A revision never changes: one that carries the hash of the wanted content has that content,

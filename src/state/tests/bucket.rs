@@ -142,6 +142,16 @@ async fn what_is_refused_is_told_at_once_and_what_gives_no_answer_after_a_while(
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_document_that_may_not_be_read_hides_no_other_stack() {
+    let bucket = Memory::new();
+    let store = Machine::on(&bucket).store;
+    store.save(&state(1)).await.unwrap();
+    bucket.overwrite("other.json", "{}");
+    bucket.fail("other.json", [Fault::Denied]);
+    assert_eq!(store.stacks().await.unwrap(), ["dev", "other"]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_damaged_document_is_told_and_written_over_only_by_who_has_seen_it() {
     let bucket = Memory::new();
     for damage in ["", "{", "{\n}\n", "{\"format\": 2}\n", "\"", "[1]"] {

@@ -76,8 +76,13 @@ class _Shelf:
 
 
 def is_request(environ: dict[str, Any]) -> bool:
-    """Whether this is for the registry: other services have paths that begin alike, but their requests are signed."""
+    """Whether this is for the registry.
+
+    Other services have paths that begin alike, but their requests are signed; so may applications behind load balancers.
+    """
     path = environ.get("PATH_INFO", "")
+    if environ.get("HTTP_HOST", "").partition(":")[0].endswith(".elb.amazonaws.com"):
+        return False
     is_signed = "Credential=" in environ.get("HTTP_AUTHORIZATION", "") or environ.get("HTTP_X_AMZ_TARGET")
     return (path == "/v2" or path.startswith("/v2/")) and not is_signed
 

@@ -19,6 +19,7 @@ from . import MOTO_VERSION, NAME, behaviour, consistency, patches
 from .cbor import CborProtocol
 from .clock import CLOCK
 from .control import Control, ControlEndpoint, Copies, InterceptedCalls, leave_no_dead
+from .data_plane import DataPlane
 from .errors import AwsErrors
 from .quotas import QUOTAS
 from .registry import RegistryPaths
@@ -92,7 +93,7 @@ def build_application(settings: Settings, layer: str = "") -> Application:
     """Changes moto and returns the whole chain.
 
     Outermost first: health, control endpoint, CBOR, faults and log of calls, AWS-shaped errors, ECR's registry, lock and
-    clock, moto; control and faults only where asked for.
+    clock, load balancers, moto; control and faults only where asked for.
     """
     patches.apply()
     behaviour.apply()
@@ -101,6 +102,7 @@ def build_application(settings: Settings, layer: str = "") -> Application:
     QUOTAS.update(settings.quotas)
     lock = threading.RLock()
     application: Application = DomainDispatcherApplication(create_backend_app)
+    application = DataPlane(application)
     application = OneAtATime(application, lock)
     application = RegistryPaths(application, lock)
     application = AwsErrors(application)

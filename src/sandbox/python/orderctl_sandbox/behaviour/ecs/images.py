@@ -1,8 +1,8 @@
 """Container images: whether the registry has one, and how the program in it behaves.
 
 An image of Amazon ECR is looked up in the account's repositories; other registries are taken to hold everything. There is
-no program to run, so its tags say how it would: `crash`, `unhealthy` and `slow`, alone or as the last word of a tag
-(`1.4-crash`). An image that a task definition names by digest behaves as any of its tags says.
+no program to run, so its tags say how it would: `crash`, `unhealthy`, `slow` and `broken`, alone or as the last word of a
+tag (`1.4-crash`). An image that a task definition names by digest behaves as any of its tags says.
 """
 
 import re
@@ -28,6 +28,8 @@ class Behaviour(Enum):
     UNHEALTHY = "unhealthy"
     #: Lets health checks hang while it starts, for a long time, and then answers them.
     SLOW = "slow"
+    #: Answers health checks, and every other request with status 500.
+    BROKEN = "broken"
 
 
 class ImageNotFound(Exception):
@@ -82,5 +84,5 @@ def _is_named(candidate: Image, tag: str | None, digest: str | None) -> bool:
 
 def _behaviour(tags: list[str | None]) -> Behaviour:
     words = {tag.rpartition("-")[2] for tag in tags if tag}
-    special = (Behaviour.CRASH, Behaviour.UNHEALTHY, Behaviour.SLOW)
+    special = (Behaviour.CRASH, Behaviour.UNHEALTHY, Behaviour.SLOW, Behaviour.BROKEN)
     return next((behaviour for behaviour in special if behaviour.value in words), Behaviour.WELL)

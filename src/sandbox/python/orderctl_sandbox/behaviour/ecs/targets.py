@@ -35,6 +35,10 @@ class Answers:
     since: float = 0.0
     #: Whether it ever answers well; one that does not fails with status 503.
     well: bool = True
+    #: The status with which it answers other requests than health checks.
+    otherwise: int = 200
+    #: The digest of the image in it, where there is one.
+    image: str | None = None
 
 
 class Target:
@@ -53,7 +57,7 @@ class Target:
         self.identifier = identifier
         self.port = port
         self.zone = zone
-        self._answers = answers
+        self.answers = answers
         self._on_change = on_change
         self.state = "unused"
         self.reason: str | None = "Target.NotInUse"
@@ -88,8 +92,8 @@ class Target:
     def _check(self) -> None:
         self._enter("initial", "Elb.InitialHealthChecking")
         interval = float(self.group.health_check_interval_seconds)
-        if self._answers.well:
-            waits = max(self._answers.since - CLOCK.now(), 0.0)
+        if self.answers.well:
+            waits = max(self.answers.since - CLOCK.now(), 0.0)
             seconds = waits + interval * int(self.group.healthy_threshold_count)
             self._next = CLOCK.after(seconds, lambda: self._enter("healthy", None))
         else:

@@ -267,6 +267,8 @@ class LiveTask(Task):
         answers = targets.Answers(
             since=CLOCK.now() + TASK_ACTIVATE + (SLOW_START if container.behaviour is Behaviour.SLOW else 0.0),
             well=container.behaviour is not Behaviour.UNHEALTHY,
+            otherwise=500 if container.behaviour is Behaviour.BROKEN else 200,
+            image=container.image_digest,
         )
         target = targets.register(
             self._account_id,

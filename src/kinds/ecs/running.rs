@@ -1,0 +1,50 @@
+//! What the service runs: a question that comes before the declaration, because what a release
+//! brought out is declared from then on (law 6).
+
+use super::service::describe;
+use super::task_definition_revisions::read;
+use crate::aws::Aws;
+use crate::resource::{Result, STACK_TAG};
+
+/// The revision a service runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Running {
+    /// Id of the primary deployment, `ecs-svc/…`.
+    pub deployment: String,
+    /// ARN of the revision that this deployment brings out.
+    pub revision: String,
+    /// The image, where a release chose it: one given by its digest, or that of a revision which is
+    /// not the stack's. `up` itself names images by the declared tag.
+    pub released_image: Option<String>,
+}
+
+/// Reads what a service runs; nothing where there is no service.
+///
+/// Asks `ecs:DescribeServices` and `ecs:DescribeTaskDefinition`; fails as those calls do.
+pub async fn running(aws: &Aws, stack: &str, names: (&str, &str)) -> Result<Option<Running>> {
+    let (cluster, service) = names;
+    let found = describe(aws, cluster, service).await?;
+    let Some(service) = found.filter(|service| service.status() == Some("ACTIVE")) else {
+        return Ok(None);
+    };
+    let mut deployments = service.deployments().iter();
+    let primary = deployments.find(|deployment| deployment.status() == Some("PRIMARY"));
+    let Some((revision, deployment)) = service
+        .task_definition()
+        .zip(primary.and_then(|primary| primary.id()))
+    else {
+        return Ok(None);
+    };
+    let Some(found) = read(aws, revision).await? else {
+        return Ok(None);
+    };
+    let containers = found.definition.container_definitions();
+    let image = containers.first().and_then(|container| container.image());
+    let is_the_stacks = found.tags.0.get(STACK_TAG).is_some_and(|tag| tag == stack);
+    let is_released = |image: &&str| image.contains('@') || !is_the_stacks;
+    Ok(Some(Running {
+        deployment: deployment.to_owned(),
+        revision: revision.to_owned(),
+        released_image: image.filter(is_released).map(str::to_owned),
+    }))
+}
