@@ -161,7 +161,12 @@ impl<'a> Place<'a> {
         let targets = vec![self.arn("application-autoscaling", "scalable-target/*")];
         match operation {
             "DescribeScalableTargets" | "DescribeScalingPolicies" => anything(),
-            "ListTagsForResource" | "TagResource" | "UntagResource" => self.on(&targets),
+            "ListTagsForResource" => self.on(&targets),
+            "TagResource" => vec![
+                when(targets.clone(), self.asked_for()),
+                when(targets, self.ours()),
+            ],
+            "UntagResource" => vec![when(targets, self.ours())],
             _ => {
                 let of_ecs = json!({ "StringEquals": { "application-autoscaling:service-namespace": "ecs" } });
                 vec![when(targets, of_ecs)]

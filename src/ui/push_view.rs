@@ -95,7 +95,10 @@ impl Display {
             } else if is_tick && !self.board.moving.is_empty() {
                 self.lines.push(self.board.summary());
             }
-            self.write(rows, is_tick).await;
+            // Lines between two draws would take the rows away for a moment.
+            if !self.has_rows || is_tick || is_last {
+                self.write(rows).await;
+            }
         }
         self.printer.close_screen();
     }
@@ -105,9 +108,9 @@ impl Display {
     }
 
     /// Writes on another thread: whoever reads may be slow.
-    async fn write(&mut self, rows: Vec<String>, is_tick: bool) {
+    async fn write(&mut self, rows: Vec<String>) {
         let lines = std::mem::take(&mut self.lines);
-        if self.is_silent || (lines.is_empty() && !is_tick) {
+        if self.is_silent || (lines.is_empty() && !self.has_rows) {
             return;
         }
         let (printer, has_rows) = (self.printer.clone(), self.has_rows);
