@@ -78,6 +78,8 @@ enum Command {
     Deploy(commands::deploy::DeployArgs),
     Rollback(commands::rollback::RollbackArgs),
     Outputs(commands::outputs::OutputsArgs),
+    Push(commands::push::PushArgs),
+    Policy(commands::policy::PolicyArgs),
     Stacks(commands::stacks::StacksArgs),
     #[command(subcommand)]
     State(commands::state::StateCommand),
@@ -143,6 +145,8 @@ async fn run(
         Command::Deploy(args) => commands::deploy::run(args, globals, printer).await,
         Command::Rollback(args) => commands::rollback::run(args, globals, printer).await,
         Command::Outputs(args) => commands::outputs::run(args, globals, printer).await,
+        Command::Policy(args) => commands::policy::run(args, globals, printer).await,
+        Command::Push(args) => commands::push::run(args, globals, printer).await,
         Command::Stacks(args) => commands::stacks::run(args, globals, printer).await,
         Command::Init(args) => commands::init::run(&args, globals, printer),
         Command::Import(command) => commands::import::run(command, globals, printer).await,

@@ -9,10 +9,12 @@
 //! - [`config`]: flags > environment > `orderctl.toml` > defaults, resolved and checked once.
 //! - [`stack`]: the declaration, which reads like the architecture diagram.
 //! - [`engine`]: graph, plan, apply, teardown. Names no AWS crate.
+//! - [`image`]: container images: reading them, and the push to ECR.
 //! - [`import`]: moving over from another tool: what its records say is the stack's.
 //! - [`resource`]: what a kind is, typed references, the comparison of settings.
 //! - [`kinds`]: one file per kind of AWS resource, and the registry.
 //! - [`aws`]: clients, shared reads, error context.
+//! - [`policy`]: the permissions each command needs, as a policy of IAM.
 //! - [`state`]: the journal and cache of what exists.
 //! - [`sandbox`]: the local AWS.
 //! - [`ui`]: everything that is printed.
@@ -36,8 +38,10 @@ pub mod cli;
 pub mod commands;
 pub mod config;
 pub mod engine;
+pub mod image;
 pub mod import;
 pub mod kinds;
+pub mod policy;
 pub mod resource;
 pub mod rollout;
 pub mod sandbox;

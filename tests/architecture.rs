@@ -51,7 +51,12 @@ fn every_module_names_only_what_lies_before_it() {
         ("kinds", &["kinds", "aws", "resource", "AWS crates"]),
         ("config", &["config"]),
         ("stack", &["stack", "config", "engine", "kinds", "resource"]),
+        (
+            "image",
+            &["image", "aws", "engine", "resource", "AWS crates"],
+        ),
         ("import", &["import", "engine", "resource"]),
+        ("policy", &["policy", "kinds", "resource"]),
         (
             "rollout",
             &["rollout", "aws", "kinds", "resource", "AWS crates"],
@@ -59,7 +64,9 @@ fn every_module_names_only_what_lies_before_it() {
         ("sandbox", &["sandbox"]),
         (
             "ui",
-            &["ui", "engine", "import", "resource", "rollout", "state"],
+            &[
+                "ui", "engine", "image", "import", "resource", "rollout", "state",
+            ],
         ),
     ];
     let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::config::{self, ConfigError};
 use crate::engine::{GraphError, PlanError};
+use crate::image::ImageError;
 use crate::resource::Error;
 use crate::sandbox::SandboxError;
 use crate::state::StateError;
@@ -155,6 +156,16 @@ const CHANGED: &str = "find out who writes there without the lock, then run the 
 impl From<GraphError> for CommandError {
     fn from(error: GraphError) -> Self {
         Self::failed(format!("the declaration of the stack is wrong: {error}"))
+    }
+}
+
+impl From<ImageError> for CommandError {
+    fn from(error: ImageError) -> Self {
+        let failed = match error.is_usage() {
+            true => Self::usage(error.to_string()),
+            false => Self::failed(error.to_string()),
+        };
+        failed.hint(error.advice())
     }
 }
 

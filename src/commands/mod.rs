@@ -10,6 +10,8 @@ pub mod init;
 pub(crate) mod interrupt;
 pub mod outputs;
 pub mod plan;
+pub mod policy;
+pub mod push;
 mod recover;
 pub mod rollback;
 pub mod sandbox;

@@ -37,4 +37,4 @@ pub mod sns;
 pub mod ssm;
 pub mod wafv2;
 
-pub use registry::registry;
+pub use registry::{profiles, registry};

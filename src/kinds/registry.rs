@@ -8,56 +8,78 @@ use super::{
     secretsmanager, sns, ssm, wafv2,
 };
 use crate::aws::Aws;
-use crate::resource::{AnyKind, Bound, Resource};
+use crate::resource::{AnyKind, Bound, Profile, Resource};
+
+/// Gives one row per kind, made by another macro.
+macro_rules! every_kind {
+    ($row:ident) => {
+        [
+            $row!(acm::Certificate),
+            $row!(acm::CertificateValidation),
+            $row!(acm::ImportedCertificate),
+            $row!(applicationautoscaling::ScalableTarget),
+            $row!(applicationautoscaling::ScalingPolicy),
+            $row!(cloudwatch::Alarm),
+            $row!(cloudwatch::Dashboard),
+            $row!(ec2::ElasticIp),
+            $row!(ec2::InternetGateway),
+            $row!(ec2::InternetGatewayAttachment),
+            $row!(ec2::NatGateway),
+            $row!(ec2::Route),
+            $row!(ec2::RouteTable),
+            $row!(ec2::RouteTableAssociation),
+            $row!(ec2::SecurityGroup),
+            $row!(ec2::SecurityGroupRule),
+            $row!(ec2::Subnet),
+            $row!(ec2::Vpc),
+            $row!(ec2::VpcEndpoint),
+            $row!(ecr::Repository),
+            $row!(ecs::Cluster),
+            $row!(ecs::Service),
+            $row!(ecs::TaskDefinition),
+            $row!(elbv2::Listener),
+            $row!(elbv2::ListenerRule),
+            $row!(elbv2::LoadBalancer),
+            $row!(elbv2::TargetGroup),
+            $row!(iam::Role),
+            $row!(iam::ServiceLinkedRole),
+            $row!(logs::LogGroup),
+            $row!(logs::MetricFilter),
+            $row!(rds::DbCluster),
+            $row!(rds::DbClusterParameterGroup),
+            $row!(rds::DbInstance),
+            $row!(rds::DbSubnetGroup),
+            $row!(route53::Record),
+            $row!(secretsmanager::Secret),
+            $row!(sns::Subscription),
+            $row!(sns::Topic),
+            $row!(ssm::Parameter),
+            $row!(wafv2::IpSet),
+            $row!(wafv2::WebAcl),
+            $row!(wafv2::WebAclAssociation),
+        ]
+    };
+}
 
 /// The kinds by name, bound to the given clients.
 pub fn registry(aws: &Arc<Aws>) -> HashMap<&'static str, Arc<dyn AnyKind>> {
     fn row<K: Resource<Api = Aws>>(aws: &Arc<Aws>) -> (&'static str, Arc<dyn AnyKind>) {
         (K::KIND, Arc::new(Bound::<K>::new(Arc::clone(aws))))
     }
-    HashMap::from([
-        row::<acm::Certificate>(aws),
-        row::<acm::CertificateValidation>(aws),
-        row::<acm::ImportedCertificate>(aws),
-        row::<applicationautoscaling::ScalableTarget>(aws),
-        row::<applicationautoscaling::ScalingPolicy>(aws),
-        row::<cloudwatch::Alarm>(aws),
-        row::<cloudwatch::Dashboard>(aws),
-        row::<ec2::ElasticIp>(aws),
-        row::<ec2::InternetGateway>(aws),
-        row::<ec2::InternetGatewayAttachment>(aws),
-        row::<ec2::NatGateway>(aws),
-        row::<ec2::Route>(aws),
-        row::<ec2::RouteTable>(aws),
-        row::<ec2::RouteTableAssociation>(aws),
-        row::<ec2::SecurityGroup>(aws),
-        row::<ec2::SecurityGroupRule>(aws),
-        row::<ec2::Subnet>(aws),
-        row::<ec2::Vpc>(aws),
-        row::<ec2::VpcEndpoint>(aws),
-        row::<ecr::Repository>(aws),
-        row::<ecs::Cluster>(aws),
-        row::<ecs::Service>(aws),
-        row::<ecs::TaskDefinition>(aws),
-        row::<elbv2::Listener>(aws),
-        row::<elbv2::ListenerRule>(aws),
-        row::<elbv2::LoadBalancer>(aws),
-        row::<elbv2::TargetGroup>(aws),
-        row::<iam::Role>(aws),
-        row::<iam::ServiceLinkedRole>(aws),
-        row::<logs::LogGroup>(aws),
-        row::<logs::MetricFilter>(aws),
-        row::<rds::DbCluster>(aws),
-        row::<rds::DbClusterParameterGroup>(aws),
-        row::<rds::DbInstance>(aws),
-        row::<rds::DbSubnetGroup>(aws),
-        row::<route53::Record>(aws),
-        row::<secretsmanager::Secret>(aws),
-        row::<sns::Subscription>(aws),
-        row::<sns::Topic>(aws),
-        row::<ssm::Parameter>(aws),
-        row::<wafv2::IpSet>(aws),
-        row::<wafv2::WebAcl>(aws),
-        row::<wafv2::WebAclAssociation>(aws),
-    ])
+    macro_rules! bound {
+        ($kind:ty) => {
+            row::<$kind>(aws)
+        };
+    }
+    HashMap::from(every_kind!(bound))
+}
+
+/// The constants of all kinds.
+pub fn profiles() -> Vec<Profile> {
+    macro_rules! profile {
+        ($kind:ty) => {
+            Profile::of::<$kind>()
+        };
+    }
+    every_kind!(profile).into()
 }

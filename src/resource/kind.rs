@@ -90,22 +90,7 @@ impl<K: Resource> Bound<K> {
 
 impl<K: Resource> AnyKind for Bound<K> {
     fn profile(&self) -> Profile {
-        Profile {
-            kind: K::KIND,
-            identity: K::IDENTITY,
-            replace_on: K::REPLACE_ON,
-            runtime_owned: K::RUNTIME_OWNED,
-            replacement: K::REPLACEMENT,
-            holds_inputs: K::HOLDS_INPUTS,
-            holds_data: K::HOLDS_DATA,
-            shared: K::SHARED,
-            delete_is_final: K::DELETE_IS_FINAL,
-            outputs_change_on_update: K::OUTPUTS_CHANGE_ON_UPDATE,
-            replace_when_failed: K::REPLACE_WHEN_FAILED,
-            times: K::TIMES,
-            refusals: K::REFUSALS,
-            pace: 1.0,
-        }
+        Profile::of::<K>()
     }
 
     fn observe<'a>(

@@ -24,7 +24,7 @@ pub use input::{
     Wait, find_references, join, resolve,
 };
 pub use kind::{AnyKind, AnyLive, Bound, BoxFuture, LastJson};
-pub use profile::{Identity, Profile, Refusal, Replacement, Times, Verb};
+pub use profile::{Identity, Operations, Profile, Refusal, Replacement, Times, Verb};
 
 pub(crate) use input::outputs;
 
@@ -74,6 +74,9 @@ pub trait Resource: Sized + Send + Sync + 'static {
     /// Says whether one that failed for good is to be replaced without being asked: it never
     /// worked, so nothing is lost (a failed NAT gateway).
     const REPLACE_WHEN_FAILED: bool = false;
+    /// Lists the permissions its calls need. Every kind that calls AWS has some: `orderctl policy` is
+    /// made of them.
+    const OPERATIONS: Operations = Operations::NONE;
     /// Gives typical durations, for forecasts, critical-path order and "usually takes" texts.
     const TIMES: Times = Times::QUICK;
     /// Lists the answers of AWS that mean "not yet" for each call.

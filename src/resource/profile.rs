@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Class, Error};
+use super::{Class, Error, Resource};
 
 /// How an instance is found again when its id is not known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,6 +55,30 @@ impl Times {
     pub const fn delete_limit(self) -> u32 {
         if self.limit > 1200 { self.limit } else { 1200 }
     }
+}
+
+/// The permissions that the calls of a kind need, as IAM names them: `ec2:CreateVpc`. Most are named as
+/// the operations are; some operations need more than one (tags, roles that are passed on).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Operations {
+    /// For `observe` and `sweep`.
+    pub read: &'static [&'static str],
+    /// For `create`.
+    pub create: &'static [&'static str],
+    /// For `update`, which also completes a create.
+    pub update: &'static [&'static str],
+    /// For `delete` and `make_way`.
+    pub delete: &'static [&'static str],
+}
+
+impl Operations {
+    /// Those of a kind that calls nobody.
+    pub const NONE: Self = Self {
+        read: &[],
+        create: &[],
+        update: &[],
+        delete: &[],
+    };
 }
 
 /// Which of the calls an answer belongs to.
@@ -149,6 +173,8 @@ pub struct Profile {
     pub outputs_change_on_update: bool,
     /// See [`super::Resource::REPLACE_WHEN_FAILED`].
     pub replace_when_failed: bool,
+    /// See [`super::Resource::OPERATIONS`].
+    pub operations: Operations,
     /// See [`super::Resource::TIMES`].
     pub times: Times,
     /// See [`super::Resource::REFUSALS`].
@@ -162,6 +188,27 @@ pub struct Profile {
 const LEAST_PATIENCE: Duration = Duration::from_secs(60);
 
 impl Profile {
+    /// The constants of a kind.
+    pub const fn of<K: Resource>() -> Self {
+        Self {
+            kind: K::KIND,
+            identity: K::IDENTITY,
+            replace_on: K::REPLACE_ON,
+            runtime_owned: K::RUNTIME_OWNED,
+            replacement: K::REPLACEMENT,
+            holds_inputs: K::HOLDS_INPUTS,
+            holds_data: K::HOLDS_DATA,
+            shared: K::SHARED,
+            delete_is_final: K::DELETE_IS_FINAL,
+            outputs_change_on_update: K::OUTPUTS_CHANGE_ON_UPDATE,
+            replace_when_failed: K::REPLACE_WHEN_FAILED,
+            operations: K::OPERATIONS,
+            times: K::TIMES,
+            refusals: K::REFUSALS,
+            pace: 1.0,
+        }
+    }
+
     /// How long to go on trying after this answer, or `None` if it is final. Throttling is always
     /// worth another try; an unclear answer is too, because the engine looks before it repeats.
     pub fn patience(&self, verb: Verb, error: &Error) -> Option<Duration> {

@@ -124,6 +124,7 @@ static FILES: &[Embedded] = &[
     embedded!("orderctl_sandbox/patches/tagging.py"),
     embedded!("orderctl_sandbox/patches/wafv2.py"),
     embedded!("orderctl_sandbox/quotas.py"),
+    embedded!("orderctl_sandbox/registry.py"),
     embedded!("orderctl_sandbox/server.py"),
     embedded!("orderctl_sandbox/settings.py"),
 ];

@@ -8,6 +8,7 @@ pub mod json;
 pub mod plan_view;
 pub mod printer;
 pub mod progress;
+pub mod push_view;
 pub mod rebuild_view;
 pub mod release_view;
 mod removal_view;

@@ -30,6 +30,15 @@ pub struct Follower {
 }
 
 impl Follower {
+    /// One whose `task` ends after it is told by `finish`.
+    pub(super) fn of(printer: &Printer, finish: oneshot::Sender<()>, task: JoinHandle<()>) -> Self {
+        Self {
+            printer: printer.clone(),
+            finish: Some(finish),
+            task: Some(task),
+        }
+    }
+
     /// Draws what is left, takes the rows away, and ends.
     pub async fn finish(mut self) {
         if let Some(finish) = self.finish.take() {
@@ -73,12 +82,7 @@ pub fn follow(printer: &Printer, total: Option<usize>) -> (Events, Follower) {
         lines: Vec::new(),
     };
     let task = tokio::spawn(display.run(receiver, finished));
-    let follower = Follower {
-        printer: printer.clone(),
-        finish: Some(finish),
-        task: Some(task),
-    };
-    (Events::to(sender), follower)
+    (Events::to(sender), Follower::of(printer, finish, task))
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -11,6 +11,8 @@ mod import;
 mod interruption;
 mod lost_state;
 mod outputs;
+mod policy;
+mod push;
 mod refusals;
 mod sandbox;
 mod secrets;

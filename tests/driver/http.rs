@@ -32,6 +32,11 @@ pub fn get(endpoint: &str, path: &str) -> String {
     exchange(endpoint, &format!("GET {path}"), "Accept: */*", "")
 }
 
+/// Deletes a path. Panics at a refusal.
+pub fn delete(endpoint: &str, path: &str) {
+    exchange(endpoint, &format!("DELETE {path}"), "Accept: */*", "");
+}
+
 /// Sends a request to S3, and gives the answer's status and body.
 pub fn s3(endpoint: &str, method: &str, path: &str, body: &str) -> (u16, String) {
     let scope = "Credential=test/20260101/us-east-1/s3/aws4_request";

@@ -13,6 +13,7 @@
 
 pub mod gate;
 pub mod http;
+pub mod images;
 pub mod running;
 pub mod sandbox;
 pub mod watch;

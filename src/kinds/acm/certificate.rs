@@ -13,8 +13,8 @@ use super::{
 };
 use crate::aws::{Answer, Aws, GoneIsNone, missing};
 use crate::resource::{
-    Changes, Condition, Identity, Last, Live, Refusal, Replacement, Resource, Result, Scope, Stage,
-    Tags, Times, outputs,
+    Changes, Condition, Identity, Last, Live, Operations, Refusal, Replacement, Resource, Result,
+    Scope, Stage, Tags, Times, outputs,
 };
 
 /// An `AWS::CertificateManager::Certificate`, validated by DNS.
@@ -50,6 +50,16 @@ const TOKEN_LENGTH: usize = 32;
 impl Resource for Certificate {
     const KIND: &'static str = "acm/certificate";
     const IDENTITY: Identity = Identity::Tags;
+    const OPERATIONS: Operations = Operations {
+        read: &[
+            "acm:ListCertificates",
+            "acm:DescribeCertificate",
+            "acm:ListTagsForCertificate",
+        ],
+        create: &["acm:RequestCertificate", "acm:AddTagsToCertificate"],
+        update: &["acm:AddTagsToCertificate", "acm:RemoveTagsFromCertificate"],
+        delete: &["acm:DeleteCertificate"],
+    };
     const REPLACE_ON: &'static [&'static str] = &["domain"];
     const REPLACEMENT: Replacement = Replacement::CreateFirst;
     const TIMES: Times = Times::typical(10, 60);

@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 use super::{CertificateArn, describe, failure};
 use crate::aws::Aws;
 use crate::resource::{
-    Condition, Identity, Last, Live, Resolved, Resource, Result, Scope, Stage, Times, outputs,
+    Condition, Identity, Last, Live, Operations, Resolved, Resource, Result, Scope, Stage, Times,
+    outputs,
 };
 
 /// The issue of a [`super::Certificate`].
@@ -35,6 +36,12 @@ outputs! { CertificateValidation =>
 impl Resource for CertificateValidation {
     const KIND: &'static str = "acm/certificate_validation";
     const IDENTITY: Identity = Identity::Parent;
+    const OPERATIONS: Operations = Operations {
+        read: &["acm:DescribeCertificate"],
+        create: &[],
+        update: &[],
+        delete: &[],
+    };
     const REPLACE_ON: &'static [&'static str] = &["certificate"];
     const HOLDS_INPUTS: bool = false;
     const DELETE_IS_FINAL: bool = true;

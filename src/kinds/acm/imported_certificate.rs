@@ -17,8 +17,8 @@ use serde::{Deserialize, Serialize};
 use super::{CertificateArn, change_tags, delete, describe, find, read_tags, swept, tag_list};
 use crate::aws::{Answer, Aws, GoneIsNone, missing};
 use crate::resource::{
-    Changes, Class, Condition, Error, Identity, Last, Live, Refusal, Replacement, Resource, Result,
-    Scope, Stage, Tags, outputs,
+    Changes, Class, Condition, Error, Identity, Last, Live, Operations, Refusal, Replacement,
+    Resource, Result, Scope, Stage, Tags, outputs,
 };
 
 /// A self-signed certificate in ACM.
@@ -52,6 +52,20 @@ const RENEWAL_SECONDS: i64 = 30 * 24 * 60 * 60;
 impl Resource for ImportedCertificate {
     const KIND: &'static str = "acm/imported_certificate";
     const IDENTITY: Identity = Identity::Tags;
+    const OPERATIONS: Operations = Operations {
+        read: &[
+            "acm:ListCertificates",
+            "acm:DescribeCertificate",
+            "acm:ListTagsForCertificate",
+        ],
+        create: &["acm:ImportCertificate", "acm:AddTagsToCertificate"],
+        update: &[
+            "acm:ImportCertificate",
+            "acm:AddTagsToCertificate",
+            "acm:RemoveTagsFromCertificate",
+        ],
+        delete: &["acm:DeleteCertificate"],
+    };
     const REPLACE_ON: &'static [&'static str] = &["common_name"];
     const REPLACEMENT: Replacement = Replacement::CreateFirst;
     // Field guide, section 5: ACM believes it in use for up to 20 minutes after its listener went.

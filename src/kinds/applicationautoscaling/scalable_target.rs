@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize};
 use super::{signed, unsigned};
 use crate::aws::{Answer, Aws, GoneIsNone, missing};
 use crate::resource::{
-    Changes, Condition, Identity, Last, Live, Refusal, Resolved, Resource, Result, Scope, Stage,
-    Tags, UNKNOWN, outputs,
+    Changes, Condition, Identity, Last, Live, Operations, Refusal, Resolved, Resource, Result,
+    Scope, Stage, Tags, UNKNOWN, outputs,
 };
 
 /// An `AWS::ApplicationAutoScaling::ScalableTarget` for the task count of an ECS service.
@@ -50,6 +50,22 @@ const GONE: &[&str] = &["ObjectNotFoundException"];
 impl Resource for ScalableTarget {
     const KIND: &'static str = "applicationautoscaling/scalable_target";
     const IDENTITY: Identity = Identity::Name;
+    const OPERATIONS: Operations = Operations {
+        read: &[
+            "application-autoscaling:DescribeScalableTargets",
+            "application-autoscaling:ListTagsForResource",
+        ],
+        create: &[
+            "application-autoscaling:RegisterScalableTarget",
+            "application-autoscaling:TagResource",
+        ],
+        update: &[
+            "application-autoscaling:RegisterScalableTarget",
+            "application-autoscaling:TagResource",
+            "application-autoscaling:UntagResource",
+        ],
+        delete: &["application-autoscaling:DeregisterScalableTarget"],
+    };
     const REPLACE_ON: &'static [&'static str] = &["resource_id"];
     // Field guide, section 7; `ConcurrentUpdateException` as the API's errors document it.
     const REFUSALS: &'static [Refusal] = &[

@@ -13,8 +13,8 @@ use serde::{Deserialize, Serialize};
 use super::{signed, unsigned};
 use crate::aws::{Answer, Aws, GoneIsNone, incomplete};
 use crate::resource::{
-    Changes, Class, Condition, Error, Identity, Last, Live, Refusal, Resolved, Resource, Result,
-    Scope, Stage, UNKNOWN, outputs,
+    Changes, Class, Condition, Error, Identity, Last, Live, Operations, Refusal, Resolved,
+    Resource, Result, Scope, Stage, UNKNOWN, outputs,
 };
 
 /// An `AWS::ApplicationAutoScaling::ScalingPolicy` of type target tracking. AWS has no tags for it.
@@ -91,6 +91,22 @@ outputs! { ScalingPolicy =>
 impl Resource for ScalingPolicy {
     const KIND: &'static str = "applicationautoscaling/scaling_policy";
     const IDENTITY: Identity = Identity::Name;
+    // The alarms of a target-tracking policy are made with the caller's permissions.
+    const OPERATIONS: Operations = Operations {
+        read: &["application-autoscaling:DescribeScalingPolicies"],
+        create: &[
+            "application-autoscaling:PutScalingPolicy",
+            "cloudwatch:PutMetricAlarm",
+        ],
+        update: &[
+            "application-autoscaling:PutScalingPolicy",
+            "cloudwatch:PutMetricAlarm",
+        ],
+        delete: &[
+            "application-autoscaling:DeleteScalingPolicy",
+            "cloudwatch:DeleteAlarms",
+        ],
+    };
     const REPLACE_ON: &'static [&'static str] = &["name", "resource_id"];
     // Field guide, section 7; `ConcurrentUpdateException` as the API's errors document it: several
     // policies of one target are written at once.

@@ -12,8 +12,8 @@ use super::{
 };
 use crate::aws::{Answer, Aws, GoneIsNone, missing};
 use crate::resource::{
-    Changes, Condition, Identity, Last, Live, Refusal, Resolved, Resource, Result, Scope, Stage,
-    Tags, outputs,
+    Changes, Condition, Identity, Last, Live, Operations, Refusal, Resolved, Resource, Result,
+    Scope, Stage, Tags, outputs,
 };
 
 /// An `AWS::CloudWatch::Alarm` on a single metric. Whether it is in alarm is not a setting.
@@ -70,6 +70,19 @@ outputs! { Alarm =>
 impl Resource for Alarm {
     const KIND: &'static str = "cloudwatch/alarm";
     const IDENTITY: Identity = Identity::Name;
+    const OPERATIONS: Operations = Operations {
+        read: &[
+            "cloudwatch:DescribeAlarms",
+            "cloudwatch:ListTagsForResource",
+        ],
+        create: &["cloudwatch:PutMetricAlarm", "cloudwatch:TagResource"],
+        update: &[
+            "cloudwatch:PutMetricAlarm",
+            "cloudwatch:TagResource",
+            "cloudwatch:UntagResource",
+        ],
+        delete: &["cloudwatch:DeleteAlarms"],
+    };
     const REPLACE_ON: &'static [&'static str] = &["name"];
     const HOLDS_INPUTS: bool = false;
     const REFUSALS: &'static [Refusal] = REFUSALS;

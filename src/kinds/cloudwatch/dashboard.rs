@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 use super::{GONE, REFUSALS, change_tags, read_tags, tags_on_create};
 use crate::aws::{Answer, Aws, GoneIsNone};
 use crate::resource::{
-    Changes, Condition, Document, Identity, Last, Live, Refusal, Resource, Result, Scope, Stage,
-    Tags, outputs,
+    Changes, Condition, Document, Identity, Last, Live, Operations, Refusal, Resource, Result,
+    Scope, Stage, Tags, outputs,
 };
 
 /// An `AWS::CloudWatch::Dashboard`. It belongs to the account, not to a region (field guide,
@@ -37,6 +37,16 @@ outputs! { Dashboard =>
 impl Resource for Dashboard {
     const KIND: &'static str = "cloudwatch/dashboard";
     const IDENTITY: Identity = Identity::Name;
+    const OPERATIONS: Operations = Operations {
+        read: &["cloudwatch:GetDashboard", "cloudwatch:ListTagsForResource"],
+        create: &["cloudwatch:PutDashboard", "cloudwatch:TagResource"],
+        update: &[
+            "cloudwatch:PutDashboard",
+            "cloudwatch:TagResource",
+            "cloudwatch:UntagResource",
+        ],
+        delete: &["cloudwatch:DeleteDashboards"],
+    };
     const REPLACE_ON: &'static [&'static str] = &["name"];
     const HOLDS_INPUTS: bool = false;
     const REFUSALS: &'static [Refusal] = REFUSALS;

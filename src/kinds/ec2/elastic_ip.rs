@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 use super::{AllocationId, Described, change_tags, find, swept, tag_on_create, tags_of};
 use crate::aws::{Answer, Aws, GoneIsNone, missing};
 use crate::resource::{
-    Changes, Condition, Identity, Last, Live, Refusal, Resource, Result, Scope, Stage, Tags,
-    outputs,
+    Changes, Condition, Identity, Last, Live, Operations, Refusal, Resource, Result, Scope, Stage,
+    Tags, outputs,
 };
 
 /// An `AWS::EC2::EIP`.
@@ -33,6 +33,12 @@ outputs! { ElasticIp =>
 impl Resource for ElasticIp {
     const KIND: &'static str = "ec2/elastic_ip";
     const IDENTITY: Identity = Identity::Tags;
+    const OPERATIONS: Operations = Operations {
+        read: &["ec2:DescribeAddresses"],
+        create: &["ec2:AllocateAddress", "ec2:CreateTags"],
+        update: &["ec2:CreateTags", "ec2:DeleteTags"],
+        delete: &["ec2:ReleaseAddress"],
+    };
     // Field guide, section 2: a NAT gateway lets go of its address only when it is `deleted`.
     const REFUSALS: &'static [Refusal] = &[
         Refusal::update("InvalidAllocationID.NotFound", 300),

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 use super::{Described, InternetGatewayId, change_tags, find, swept, tag_on_create, tags_of};
 use crate::aws::{Answer, Aws, GoneIsNone, missing};
 use crate::resource::{
-    Changes, Condition, Identity, Last, Live, Refusal, Resource, Result, Scope, Stage, Tags,
-    outputs,
+    Changes, Condition, Identity, Last, Live, Operations, Refusal, Resource, Result, Scope, Stage,
+    Tags, outputs,
 };
 
 /// An `AWS::EC2::InternetGateway`.
@@ -31,6 +31,12 @@ outputs! { InternetGateway =>
 impl Resource for InternetGateway {
     const KIND: &'static str = "ec2/internet_gateway";
     const IDENTITY: Identity = Identity::Tags;
+    const OPERATIONS: Operations = Operations {
+        read: &["ec2:DescribeInternetGateways"],
+        create: &["ec2:CreateInternetGateway", "ec2:CreateTags"],
+        update: &["ec2:CreateTags", "ec2:DeleteTags"],
+        delete: &["ec2:DeleteInternetGateway"],
+    };
     // Field guide, section 2.
     const REFUSALS: &'static [Refusal] = &[
         Refusal::update("InvalidInternetGatewayID.NotFound", 300),

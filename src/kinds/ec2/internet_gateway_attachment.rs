@@ -8,7 +8,8 @@ use super::interfaces;
 use super::{InternetGatewayId, VpcId, find, of_stack};
 use crate::aws::{Answer, Aws, GoneIsNone};
 use crate::resource::{
-    Condition, Identity, Last, Live, Refusal, Resolved, Resource, Result, Scope, Stage, outputs,
+    Condition, Identity, Last, Live, Operations, Refusal, Resolved, Resource, Result, Scope, Stage,
+    outputs,
 };
 
 /// An `AWS::EC2::VPCGatewayAttachment` of an internet gateway.
@@ -37,6 +38,12 @@ outputs! { InternetGatewayAttachment =>
 impl Resource for InternetGatewayAttachment {
     const KIND: &'static str = "ec2/internet_gateway_attachment";
     const IDENTITY: Identity = Identity::Parent;
+    const OPERATIONS: Operations = Operations {
+        read: &["ec2:DescribeInternetGateways"],
+        create: &["ec2:AttachInternetGateway"],
+        update: &[],
+        delete: &["ec2:DetachInternetGateway", "ec2:DescribeNetworkInterfaces"],
+    };
     const REPLACE_ON: &'static [&'static str] = &["internet_gateway", "vpc"];
     // Field guide, section 2. While a NAT gateway, a load balancer or a task has a public address
     // in the VPC, detaching is refused.

@@ -9,8 +9,8 @@ use super::{
 };
 use crate::aws::{Answer, Aws, GoneIsNone, missing};
 use crate::resource::{
-    Changes, Condition, Identity, Last, Live, Refusal, Resolved, Resource, Result, Scope, Stage,
-    Tags, Times, outputs,
+    Changes, Condition, Identity, Last, Live, Operations, Refusal, Resolved, Resource, Result,
+    Scope, Stage, Tags, Times, outputs,
 };
 
 /// An `AWS::EC2::NatGateway` with a public address.
@@ -39,6 +39,12 @@ outputs! { NatGateway =>
 impl Resource for NatGateway {
     const KIND: &'static str = "ec2/nat_gateway";
     const IDENTITY: Identity = Identity::Tags;
+    const OPERATIONS: Operations = Operations {
+        read: &["ec2:DescribeNatGateways"],
+        create: &["ec2:CreateNatGateway", "ec2:CreateTags"],
+        update: &["ec2:CreateTags", "ec2:DeleteTags"],
+        delete: &["ec2:DeleteNatGateway"],
+    };
     const REPLACE_ON: &'static [&'static str] = &["subnet", "allocation_id"];
     // `failed` is its end (field guide, section 2); nothing ever went through it.
     const REPLACE_WHEN_FAILED: bool = true;

@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use super::{InternetGatewayId, NatGatewayId, RouteTableId, find};
 use crate::aws::{Answer, Aws, GoneIsNone};
 use crate::resource::{
-    Changes, Class, Condition, Error, Identity, Last, Live, Refusal, Resolved, Resource, Result,
-    Scope, Stage, outputs,
+    Changes, Class, Condition, Error, Identity, Last, Live, Operations, Refusal, Resolved,
+    Resource, Result, Scope, Stage, outputs,
 };
 
 /// An `AWS::EC2::Route` for an IPv4 range.
@@ -54,6 +54,12 @@ const NOT_ATTACHED: &str = "belong to different networks";
 impl Resource for Route {
     const KIND: &'static str = "ec2/route";
     const IDENTITY: Identity = Identity::Parent;
+    const OPERATIONS: Operations = Operations {
+        read: &["ec2:DescribeRouteTables"],
+        create: &["ec2:CreateRoute"],
+        update: &["ec2:ReplaceRoute"],
+        delete: &["ec2:DeleteRoute"],
+    };
     const REPLACE_ON: &'static [&'static str] = &["route_table", "destination"];
     // Field guide, section 2. A route may be made as soon as its NAT gateway has an id.
     const REFUSALS: &'static [Refusal] = &[

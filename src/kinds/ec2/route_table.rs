@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use super::{Described, RouteTableId, VpcId, change_tags, find, swept, tag_on_create, tags_of};
 use crate::aws::{Answer, Aws, GoneIsNone, missing};
 use crate::resource::{
-    Changes, Condition, Identity, Last, Live, Refusal, Resolved, Resource, Result, Scope, Stage,
-    Tags, outputs,
+    Changes, Condition, Identity, Last, Live, Operations, Refusal, Resolved, Resource, Result,
+    Scope, Stage, Tags, outputs,
 };
 
 /// An `AWS::EC2::RouteTable`.
@@ -35,6 +35,12 @@ outputs! { RouteTable =>
 impl Resource for RouteTable {
     const KIND: &'static str = "ec2/route_table";
     const IDENTITY: Identity = Identity::Tags;
+    const OPERATIONS: Operations = Operations {
+        read: &["ec2:DescribeRouteTables"],
+        create: &["ec2:CreateRouteTable", "ec2:CreateTags"],
+        update: &["ec2:CreateTags", "ec2:DeleteTags"],
+        delete: &["ec2:DeleteRouteTable"],
+    };
     const REPLACE_ON: &'static [&'static str] = &["vpc"];
     // Field guide, section 2.
     const REFUSALS: &'static [Refusal] = &[

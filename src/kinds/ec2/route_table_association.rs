@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 use super::{Described, RouteTableAssociationId, RouteTableId, SubnetId, narrowed, of_stack};
 use crate::aws::{Answer, Aws, GoneIsNone, missing};
 use crate::resource::{
-    Changes, Condition, Identity, Last, Live, Refusal, Resolved, Resource, Result, Scope, Stage,
-    outputs,
+    Changes, Condition, Identity, Last, Live, Operations, Refusal, Resolved, Resource, Result,
+    Scope, Stage, outputs,
 };
 
 /// An `AWS::EC2::SubnetRouteTableAssociation`.
@@ -37,6 +37,12 @@ outputs! { RouteTableAssociation =>
 impl Resource for RouteTableAssociation {
     const KIND: &'static str = "ec2/route_table_association";
     const IDENTITY: Identity = Identity::Parent;
+    const OPERATIONS: Operations = Operations {
+        read: &["ec2:DescribeRouteTables"],
+        create: &["ec2:AssociateRouteTable"],
+        update: &["ec2:ReplaceRouteTableAssociation"],
+        delete: &["ec2:DisassociateRouteTable"],
+    };
     const REPLACE_ON: &'static [&'static str] = &["subnet"];
     // Field guide, section 2.
     const REFUSALS: &'static [Refusal] = &[

@@ -12,8 +12,8 @@ use super::{
 };
 use crate::aws::{Answer, Aws, GoneIsNone, missing};
 use crate::resource::{
-    Changes, Condition, Identity, Last, Live, Refusal, Resolved, Resource, Result, Scope, Stage,
-    Tags, UNKNOWN, outputs,
+    Changes, Condition, Identity, Last, Live, Operations, Refusal, Resolved, Resource, Result,
+    Scope, Stage, Tags, UNKNOWN, outputs,
 };
 
 /// An `AWS::EC2::SecurityGroup`.
@@ -51,6 +51,21 @@ const ANYWHERE: &str = "0.0.0.0/0";
 impl Resource for SecurityGroup {
     const KIND: &'static str = "ec2/security_group";
     const IDENTITY: Identity = Identity::Tags;
+    const OPERATIONS: Operations = Operations {
+        read: &["ec2:DescribeSecurityGroups"],
+        create: &["ec2:CreateSecurityGroup", "ec2:CreateTags"],
+        update: &[
+            "ec2:AuthorizeSecurityGroupEgress",
+            "ec2:RevokeSecurityGroupEgress",
+            "ec2:CreateTags",
+            "ec2:DeleteTags",
+        ],
+        delete: &[
+            "ec2:DeleteSecurityGroup",
+            "ec2:DescribeNetworkInterfaces",
+            "ec2:DeleteNetworkInterface",
+        ],
+    };
     const REPLACE_ON: &'static [&'static str] = &["vpc", "name", "description"];
     // Field guide, section 2: interfaces of load balancers, databases and tasks outlive them.
     const REFUSALS: &'static [Refusal] = &[

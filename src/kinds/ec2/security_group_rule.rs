@@ -13,8 +13,8 @@ use super::{
 };
 use crate::aws::{Answer, Aws, GoneIsNone, missing};
 use crate::resource::{
-    Changes, Class, Condition, Error, Identity, Last, Live, Refusal, Resolved, Resource, Result,
-    Scope, Stage, Tags, UNKNOWN, outputs,
+    Changes, Class, Condition, Error, Identity, Last, Live, Operations, Refusal, Resolved,
+    Resource, Result, Scope, Stage, Tags, UNKNOWN, outputs,
 };
 
 /// An `AWS::EC2::SecurityGroupIngress` or `AWS::EC2::SecurityGroupEgress` for one port.
@@ -73,6 +73,23 @@ outputs! { SecurityGroupRule =>
 impl Resource for SecurityGroupRule {
     const KIND: &'static str = "ec2/security_group_rule";
     const IDENTITY: Identity = Identity::Tags;
+    const OPERATIONS: Operations = Operations {
+        read: &["ec2:DescribeSecurityGroupRules"],
+        create: &[
+            "ec2:AuthorizeSecurityGroupIngress",
+            "ec2:AuthorizeSecurityGroupEgress",
+            "ec2:CreateTags",
+        ],
+        update: &[
+            "ec2:ModifySecurityGroupRules",
+            "ec2:CreateTags",
+            "ec2:DeleteTags",
+        ],
+        delete: &[
+            "ec2:RevokeSecurityGroupIngress",
+            "ec2:RevokeSecurityGroupEgress",
+        ],
+    };
     const REPLACE_ON: &'static [&'static str] =
         &["security_group", "direction", "protocol", "port", "peer"];
     // Field guide, section 2.

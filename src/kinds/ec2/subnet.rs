@@ -11,8 +11,8 @@ use super::{
 };
 use crate::aws::{Answer, Aws, GoneIsNone, missing};
 use crate::resource::{
-    Changes, Condition, Identity, Last, Live, NODE_TAG, Refusal, Resolved, Resource, Result, Scope,
-    Stage, Tags, outputs,
+    Changes, Condition, Identity, Last, Live, NODE_TAG, Operations, Refusal, Resolved, Resource,
+    Result, Scope, Stage, Tags, outputs,
 };
 
 /// An `AWS::EC2::Subnet`.
@@ -45,6 +45,20 @@ outputs! { Subnet =>
 impl Resource for Subnet {
     const KIND: &'static str = "ec2/subnet";
     const IDENTITY: Identity = Identity::Tags;
+    const OPERATIONS: Operations = Operations {
+        read: &["ec2:DescribeSubnets"],
+        create: &["ec2:CreateSubnet", "ec2:CreateTags"],
+        update: &[
+            "ec2:ModifySubnetAttribute",
+            "ec2:CreateTags",
+            "ec2:DeleteTags",
+        ],
+        delete: &[
+            "ec2:DeleteSubnet",
+            "ec2:DescribeNetworkInterfaces",
+            "ec2:DeleteNetworkInterface",
+        ],
+    };
     const REPLACE_ON: &'static [&'static str] = &["vpc", "cidr", "availability_zone"];
     // Field guide, section 2.
     const REFUSALS: &'static [Refusal] = &[

@@ -11,8 +11,8 @@ use super::interfaces::{self, Held};
 use super::{Described, VpcId, change_tags, find, narrowed, of_stack, tag_on_create, tags_of};
 use crate::aws::{Answer, Aws, GoneIsNone, missing};
 use crate::resource::{
-    Changes, Condition, Identity, Last, Live, Refusal, Resource, Result, Scope, Stage, Tags,
-    outputs,
+    Changes, Condition, Identity, Last, Live, Operations, Refusal, Resource, Result, Scope, Stage,
+    Tags, outputs,
 };
 
 /// An `AWS::EC2::VPC`.
@@ -44,6 +44,18 @@ const GONE: &[&str] = &["InvalidVpcID.NotFound"];
 impl Resource for Vpc {
     const KIND: &'static str = "ec2/vpc";
     const IDENTITY: Identity = Identity::Tags;
+    const OPERATIONS: Operations = Operations {
+        read: &["ec2:DescribeVpcs", "ec2:DescribeVpcAttribute"],
+        create: &["ec2:CreateVpc", "ec2:CreateTags"],
+        update: &["ec2:ModifyVpcAttribute", "ec2:CreateTags", "ec2:DeleteTags"],
+        delete: &[
+            "ec2:DeleteVpc",
+            "ec2:DescribeSubnets",
+            "ec2:DescribeSecurityGroups",
+            "ec2:DescribeNetworkInterfaces",
+            "ec2:DeleteNetworkInterface",
+        ],
+    };
     const REPLACE_ON: &'static [&'static str] = &["cidr"];
     // Field guide, section 2.
     const REFUSALS: &'static [Refusal] = &[

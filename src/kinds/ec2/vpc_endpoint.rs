@@ -13,8 +13,8 @@ use super::{
 };
 use crate::aws::{Answer, Aws, GoneIsNone, missing};
 use crate::resource::{
-    Changes, Class, Condition, Error, Identity, Last, Live, Refusal, Resolved, Resource, Result,
-    Scope, Stage, Tags, Times, outputs,
+    Changes, Class, Condition, Error, Identity, Last, Live, Operations, Refusal, Resolved,
+    Resource, Result, Scope, Stage, Tags, Times, outputs,
 };
 
 /// An `AWS::EC2::VPCEndpoint` of type Gateway.
@@ -50,6 +50,12 @@ const GONE: &[&str] = &[
 impl Resource for VpcEndpoint {
     const KIND: &'static str = "ec2/vpc_endpoint";
     const IDENTITY: Identity = Identity::Tags;
+    const OPERATIONS: Operations = Operations {
+        read: &["ec2:DescribeVpcEndpoints"],
+        create: &["ec2:CreateVpcEndpoint", "ec2:CreateTags"],
+        update: &["ec2:ModifyVpcEndpoint", "ec2:CreateTags", "ec2:DeleteTags"],
+        delete: &["ec2:DeleteVpcEndpoints"],
+    };
     const REPLACE_ON: &'static [&'static str] = &["vpc", "service_name"];
     const TIMES: Times = Times::typical(5, 30);
     // AWS writes these codes both ways, by operation.

@@ -12,8 +12,8 @@ use serde_json::{Value, json};
 use super::GONE;
 use crate::aws::{Answer, Aws, GoneIsNone, incomplete, missing};
 use crate::resource::{
-    Changes, Condition, Document, Identity, Last, Live, Refusal, Resource, Result, Scope, Stage,
-    Tags, outputs,
+    Changes, Condition, Document, Identity, Last, Live, Operations, Refusal, Resource, Result,
+    Scope, Stage, Tags, outputs,
 };
 
 /// An `AWS::ECR::Repository`. Deleting it deletes its images.
@@ -77,6 +77,23 @@ outputs! { Repository =>
 impl Resource for Repository {
     const KIND: &'static str = "ecr/repository";
     const IDENTITY: Identity = Identity::Name;
+    const OPERATIONS: Operations = Operations {
+        read: &[
+            "ecr:DescribeRepositories",
+            "ecr:GetLifecyclePolicy",
+            "ecr:ListTagsForResource",
+        ],
+        create: &["ecr:CreateRepository", "ecr:TagResource"],
+        update: &[
+            "ecr:PutImageScanningConfiguration",
+            "ecr:PutImageTagMutability",
+            "ecr:PutLifecyclePolicy",
+            "ecr:DeleteLifecyclePolicy",
+            "ecr:TagResource",
+            "ecr:UntagResource",
+        ],
+        delete: &["ecr:DeleteRepository"],
+    };
     const REPLACE_ON: &'static [&'static str] = &["name", "encryption"];
     // A repository just created may not be visible everywhere (field guide, section 1, rule 6).
     const REFUSALS: &'static [Refusal] = &[Refusal::update("RepositoryNotFoundException", 120)];

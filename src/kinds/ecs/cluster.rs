@@ -9,8 +9,8 @@ use super::capacity::{self, CapacityProviderStrategyItem};
 use super::{ClusterArn, change_tags, only_missing, tag_on_create, tags_of};
 use crate::aws::{Answer, Aws, GoneIsNone, missing};
 use crate::resource::{
-    Changes, Condition, Identity, Last, Live, Refusal, Resource, Result, Scope, Stage, Tags, Times,
-    outputs,
+    Changes, Condition, Identity, Last, Live, Operations, Refusal, Resource, Result, Scope, Stage,
+    Tags, Times, outputs,
 };
 
 /// An `AWS::ECS::Cluster`.
@@ -73,6 +73,17 @@ outputs! { Cluster =>
 impl Resource for Cluster {
     const KIND: &'static str = "ecs/cluster";
     const IDENTITY: Identity = Identity::Name;
+    const OPERATIONS: Operations = Operations {
+        read: &["ecs:DescribeClusters"],
+        create: &["ecs:CreateCluster", "ecs:TagResource"],
+        update: &[
+            "ecs:UpdateCluster",
+            "ecs:PutClusterCapacityProviders",
+            "ecs:TagResource",
+            "ecs:UntagResource",
+        ],
+        delete: &["ecs:DeleteCluster"],
+    };
     const REPLACE_ON: &'static [&'static str] = &["name"];
     const TIMES: Times = Times::typical(5, 5);
     // Field guide, section 4, "Cluster" and "Capacity providers".

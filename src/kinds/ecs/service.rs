@@ -15,8 +15,8 @@ use super::service_spec::ServiceSpec;
 use super::{ServiceArn, change_tags, only_missing, tag_on_create, target_health};
 use crate::aws::{Answer, Aws, GoneIsNone, incomplete, missing};
 use crate::resource::{
-    Changes, Class, Condition, Error, Identity, Last, Live, Refusal, Resolved, Resource, Result,
-    Scope, Stage, Times, UNKNOWN, Verb, outputs,
+    Changes, Class, Condition, Error, Identity, Last, Live, Operations, Refusal, Resolved,
+    Resource, Result, Scope, Stage, Times, UNKNOWN, Verb, outputs,
 };
 
 /// An `AWS::ECS::Service` on Fargate with deployment controller `ECS`.
@@ -91,6 +91,25 @@ fn name_is_taken(error: Error) -> Error {
 impl Resource for Service {
     const KIND: &'static str = "ecs/service";
     const IDENTITY: Identity = Identity::Name;
+    const OPERATIONS: Operations = Operations {
+        read: &[
+            "ecs:DescribeServices",
+            "elasticloadbalancing:DescribeTargetHealth",
+        ],
+        create: &["ecs:CreateService", "ecs:TagResource", "iam:PassRole"],
+        update: &[
+            "ecs:ListServiceDeployments",
+            "ecs:UpdateService",
+            "ecs:TagResource",
+            "ecs:UntagResource",
+            "iam:PassRole",
+        ],
+        delete: &[
+            "ecs:ListServiceDeployments",
+            "ecs:StopServiceDeployment",
+            "ecs:DeleteService",
+        ],
+    };
     const REPLACE_ON: &'static [&'static str] = &["name", "cluster", "vpc"];
     const TIMES: Times = Times::typical(90, 120);
     // Field guide, section 4, "Service".

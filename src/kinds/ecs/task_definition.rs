@@ -15,8 +15,8 @@ use super::{TaskDefinitionArn, change_tags};
 use crate::aws::{Answer, Aws};
 use crate::kinds::iam::RoleArn;
 use crate::resource::{
-    Changes, Condition, Identity, Last, Live, Replacement, Resolved, Resource, Result, STACK_TAG,
-    Scope, Stage, Tags, outputs,
+    Changes, Condition, Identity, Last, Live, Operations, Replacement, Resolved, Resource, Result,
+    STACK_TAG, Scope, Stage, Tags, outputs,
 };
 
 /// An `AWS::ECS::TaskDefinition` of one container on Fargate.
@@ -113,6 +113,21 @@ outputs! { TaskDefinition =>
 impl Resource for TaskDefinition {
     const KIND: &'static str = "ecs/task_definition";
     const IDENTITY: Identity = Identity::Name;
+    const OPERATIONS: Operations = Operations {
+        read: &["ecs:ListTaskDefinitions", "ecs:DescribeTaskDefinition"],
+        create: &[
+            "ecs:RegisterTaskDefinition",
+            "ecs:TagResource",
+            "iam:PassRole",
+        ],
+        update: &[
+            "ecs:RegisterTaskDefinition",
+            "ecs:TagResource",
+            "ecs:UntagResource",
+            "iam:PassRole",
+        ],
+        delete: &["ecs:DeregisterTaskDefinition", "ecs:DeleteTaskDefinitions"],
+    };
     const REPLACE_ON: &'static [&'static str] = &["family"];
     const REPLACEMENT: Replacement = Replacement::CreateFirst;
     const HOLDS_INPUTS: bool = false;

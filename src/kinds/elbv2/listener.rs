@@ -8,8 +8,8 @@ use super::{ListenerAction, ListenerArn, LoadBalancerArn, change_tags, read_tags
 use crate::aws::{Answer, Aws, GoneIsNone, missing};
 use crate::kinds::acm::CertificateArn;
 use crate::resource::{
-    Changes, Condition, Identity, Last, Live, Refusal, Resolved, Resource, Result, Scope, Stage,
-    Tags, outputs,
+    Changes, Condition, Identity, Last, Live, Operations, Refusal, Resolved, Resource, Result,
+    Scope, Stage, Tags, outputs,
 };
 
 /// An `AWS::ElasticLoadBalancingV2::Listener` of an Application Load Balancer.
@@ -67,6 +67,22 @@ const GONE: &[&str] = &["ListenerNotFound", "LoadBalancerNotFound"];
 impl Resource for Listener {
     const KIND: &'static str = "elbv2/listener";
     const IDENTITY: Identity = Identity::Parent;
+    const OPERATIONS: Operations = Operations {
+        read: &[
+            "elasticloadbalancing:DescribeListeners",
+            "elasticloadbalancing:DescribeTags",
+        ],
+        create: &[
+            "elasticloadbalancing:CreateListener",
+            "elasticloadbalancing:AddTags",
+        ],
+        update: &[
+            "elasticloadbalancing:ModifyListener",
+            "elasticloadbalancing:AddTags",
+            "elasticloadbalancing:RemoveTags",
+        ],
+        delete: &["elasticloadbalancing:DeleteListener"],
+    };
     const REPLACE_ON: &'static [&'static str] = &["load_balancer"];
     // Field guide, section 5. A fresh certificate is known to ELB only after a while; until then
     // some answers call it unsupported. That a provisioning load balancer takes listeners is

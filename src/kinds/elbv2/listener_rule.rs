@@ -15,8 +15,8 @@ use super::forward::{any_split, forward, forwarded, keeping_weights};
 use super::{ListenerArn, RuleArn, WeightedTargetGroup, change_tags, read_tags_among, tag_list};
 use crate::aws::{Answer, Aws, GoneIsNone, missing};
 use crate::resource::{
-    Changes, Condition, Identity, Last, Live, Refusal, Resolved, Resource, Result, Scope, Stage,
-    Tags, outputs,
+    Changes, Condition, Identity, Last, Live, Operations, Refusal, Resolved, Resource, Result,
+    Scope, Stage, Tags, outputs,
 };
 
 /// An `AWS::ElasticLoadBalancingV2::ListenerRule` that forwards by path.
@@ -57,6 +57,23 @@ const RULES_PER_CALL: usize = 20;
 impl Resource for ListenerRule {
     const KIND: &'static str = "elbv2/listener_rule";
     const IDENTITY: Identity = Identity::Parent;
+    const OPERATIONS: Operations = Operations {
+        read: &[
+            "elasticloadbalancing:DescribeRules",
+            "elasticloadbalancing:DescribeTags",
+        ],
+        create: &[
+            "elasticloadbalancing:CreateRule",
+            "elasticloadbalancing:AddTags",
+        ],
+        update: &[
+            "elasticloadbalancing:ModifyRule",
+            "elasticloadbalancing:SetRulePriorities",
+            "elasticloadbalancing:AddTags",
+            "elasticloadbalancing:RemoveTags",
+        ],
+        delete: &["elasticloadbalancing:DeleteRule"],
+    };
     const REPLACE_ON: &'static [&'static str] = &["listener"];
     // Field guide, section 5.
     const REFUSALS: &'static [Refusal] = &[

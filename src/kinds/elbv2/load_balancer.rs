@@ -12,8 +12,8 @@ use super::{LoadBalancerArn, change_tags, in_order_of, read_tags, tag_list};
 use crate::aws::{Answer, Aws, GoneIsNone, missing};
 use crate::kinds::ec2::{SecurityGroupId, SubnetId, VpcId};
 use crate::resource::{
-    Changes, Class, Condition, Error, Identity, Last, Live, Refusal, Resolved, Resource, Result,
-    Scope, Stage, Tags, Times, outputs,
+    Changes, Class, Condition, Error, Identity, Last, Live, Operations, Refusal, Resolved,
+    Resource, Result, Scope, Stage, Tags, Times, outputs,
 };
 
 /// An `AWS::ElasticLoadBalancingV2::LoadBalancer`: application, internet-facing, IPv4.
@@ -63,6 +63,25 @@ const DELETION_PROTECTION: &str = "deletion_protection.enabled";
 impl Resource for LoadBalancer {
     const KIND: &'static str = "elbv2/load_balancer";
     const IDENTITY: Identity = Identity::Name;
+    const OPERATIONS: Operations = Operations {
+        read: &[
+            "elasticloadbalancing:DescribeLoadBalancers",
+            "elasticloadbalancing:DescribeLoadBalancerAttributes",
+            "elasticloadbalancing:DescribeTags",
+        ],
+        create: &[
+            "elasticloadbalancing:CreateLoadBalancer",
+            "elasticloadbalancing:AddTags",
+        ],
+        update: &[
+            "elasticloadbalancing:SetSubnets",
+            "elasticloadbalancing:SetSecurityGroups",
+            "elasticloadbalancing:ModifyLoadBalancerAttributes",
+            "elasticloadbalancing:AddTags",
+            "elasticloadbalancing:RemoveTags",
+        ],
+        delete: &["elasticloadbalancing:DeleteLoadBalancer"],
+    };
     const REPLACE_ON: &'static [&'static str] = &["name", "vpc"];
     const TIMES: Times = Times::typical(150, 60);
     // Field guide, section 5; the name stays taken for a while after a delete. An ALB is refused

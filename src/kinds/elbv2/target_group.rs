@@ -9,8 +9,8 @@ use super::{TargetGroupArn, change_tags, read_tags, tag_list};
 use crate::aws::{Answer, Aws, GoneIsNone, missing};
 use crate::kinds::ec2::VpcId;
 use crate::resource::{
-    Changes, Condition, Identity, Last, Live, Refusal, Resolved, Resource, Result, Scope, Stage,
-    Tags, outputs,
+    Changes, Condition, Identity, Last, Live, Operations, Refusal, Resolved, Resource, Result,
+    Scope, Stage, Tags, outputs,
 };
 
 /// An `AWS::ElasticLoadBalancingV2::TargetGroup` of IP addresses that speak HTTP.
@@ -69,6 +69,24 @@ const DEFAULT_DEREGISTRATION_DELAY: u32 = 300;
 impl Resource for TargetGroup {
     const KIND: &'static str = "elbv2/target_group";
     const IDENTITY: Identity = Identity::Name;
+    const OPERATIONS: Operations = Operations {
+        read: &[
+            "elasticloadbalancing:DescribeTargetGroups",
+            "elasticloadbalancing:DescribeTargetGroupAttributes",
+            "elasticloadbalancing:DescribeTags",
+        ],
+        create: &[
+            "elasticloadbalancing:CreateTargetGroup",
+            "elasticloadbalancing:AddTags",
+        ],
+        update: &[
+            "elasticloadbalancing:ModifyTargetGroup",
+            "elasticloadbalancing:ModifyTargetGroupAttributes",
+            "elasticloadbalancing:AddTags",
+            "elasticloadbalancing:RemoveTags",
+        ],
+        delete: &["elasticloadbalancing:DeleteTargetGroup"],
+    };
     const REPLACE_ON: &'static [&'static str] = &["name", "vpc", "port"];
     // Field guide, section 5. The wording for a VPC made seconds ago is from experience.
     const REFUSALS: &'static [Refusal] = &[

@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 use super::{RoleArn, policy_document};
 use crate::aws::{Answer, Aws, GoneIsNone, incomplete, missing};
 use crate::resource::{
-    Changes, Condition, Document, Identity, Last, Live, Refusal, Resource, Result, Scope, Stage,
-    Tags, outputs,
+    Changes, Condition, Document, Identity, Last, Live, Operations, Refusal, Resource, Result,
+    Scope, Stage, Tags, outputs,
 };
 
 /// An `AWS::IAM::Role` with all of its policies: policies that others attach or put are drift.
@@ -47,6 +47,30 @@ const GONE: &[&str] = &["NoSuchEntity"];
 impl Resource for Role {
     const KIND: &'static str = "iam/role";
     const IDENTITY: Identity = Identity::Name;
+    const OPERATIONS: Operations = Operations {
+        read: &[
+            "iam:GetRole",
+            "iam:ListAttachedRolePolicies",
+            "iam:ListRolePolicies",
+            "iam:GetRolePolicy",
+        ],
+        create: &["iam:CreateRole", "iam:TagRole"],
+        update: &[
+            "iam:UpdateAssumeRolePolicy",
+            "iam:UpdateRoleDescription",
+            "iam:AttachRolePolicy",
+            "iam:DetachRolePolicy",
+            "iam:PutRolePolicy",
+            "iam:DeleteRolePolicy",
+            "iam:TagRole",
+            "iam:UntagRole",
+        ],
+        delete: &[
+            "iam:DetachRolePolicy",
+            "iam:DeleteRolePolicy",
+            "iam:DeleteRole",
+        ],
+    };
     const REPLACE_ON: &'static [&'static str] = &["name"];
     // Its policies mention secrets and parameters by ARN; IAM does not mind when those go.
     const HOLDS_INPUTS: bool = false;

@@ -5,7 +5,9 @@ use aws_sdk_iam::types::Role as AwsRole;
 use serde::{Deserialize, Serialize};
 
 use crate::aws::{Answer, Aws, missing};
-use crate::resource::{Condition, Identity, Last, Live, Resource, Result, Scope, Stage, outputs};
+use crate::resource::{
+    Condition, Identity, Last, Live, Operations, Resource, Result, Scope, Stage, outputs,
+};
 
 /// An `AWS::IAM::ServiceLinkedRole`. One per account and service: ensured, never tagged, never
 /// deleted.
@@ -31,6 +33,12 @@ const ROOT: &str = "/aws-service-role/";
 impl Resource for ServiceLinkedRole {
     const KIND: &'static str = "iam/service_linked_role";
     const IDENTITY: Identity = Identity::Name;
+    const OPERATIONS: Operations = Operations {
+        read: &["iam:ListRoles"],
+        create: &["iam:CreateServiceLinkedRole"],
+        update: &[],
+        delete: &[],
+    };
     const REPLACE_ON: &'static [&'static str] = &["service"];
     const HOLDS_INPUTS: bool = false;
     const SHARED: bool = true;

@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 use super::GONE;
 use crate::aws::{Answer, Aws, GoneIsNone, missing};
 use crate::resource::{
-    Changes, Condition, Identity, Last, Live, Refusal, Resource, Result, STACK_TAG, Scope, Stage,
-    Tags, outputs,
+    Changes, Condition, Identity, Last, Live, Operations, Refusal, Resource, Result, STACK_TAG,
+    Scope, Stage, Tags, outputs,
 };
 
 /// An `AWS::Logs::LogGroup`.
@@ -46,6 +46,17 @@ const OPERATION: &str = "logs:DescribeLogGroups";
 impl Resource for LogGroup {
     const KIND: &'static str = "logs/log_group";
     const IDENTITY: Identity = Identity::Name;
+    const OPERATIONS: Operations = Operations {
+        read: &["logs:DescribeLogGroups", "logs:ListTagsForResource"],
+        create: &["logs:CreateLogGroup", "logs:TagResource"],
+        update: &[
+            "logs:PutRetentionPolicy",
+            "logs:DeleteRetentionPolicy",
+            "logs:TagResource",
+            "logs:UntagResource",
+        ],
+        delete: &["logs:DeleteLogGroup"],
+    };
     const REPLACE_ON: &'static [&'static str] = &["name"];
     // Field guide, section 3.
     const REFUSALS: &'static [Refusal] = &[

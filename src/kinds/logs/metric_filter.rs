@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 use super::GONE;
 use crate::aws::{Answer, Aws, GoneIsNone, incomplete, missing};
 use crate::resource::{
-    Changes, Condition, Identity, Last, Live, Refusal, Resolved, Resource, Result, Scope, Stage,
-    outputs,
+    Changes, Condition, Identity, Last, Live, Operations, Refusal, Resolved, Resource, Result,
+    Scope, Stage, outputs,
 };
 
 /// An `AWS::Logs::MetricFilter` with one metric and no dimensions.
@@ -71,6 +71,12 @@ const DESCRIBE: &str = "logs:DescribeMetricFilters";
 impl Resource for MetricFilter {
     const KIND: &'static str = "logs/metric_filter";
     const IDENTITY: Identity = Identity::Parent;
+    const OPERATIONS: Operations = Operations {
+        read: &["logs:DescribeMetricFilters"],
+        create: &["logs:PutMetricFilter"],
+        update: &["logs:PutMetricFilter"],
+        delete: &["logs:DeleteMetricFilter"],
+    };
     const REPLACE_ON: &'static [&'static str] = &["name", "log_group"];
     // Field guide, section 3.
     const REFUSALS: &'static [Refusal] = &[

@@ -16,8 +16,8 @@ use crate::aws::{Answer, Aws, GoneIsNone, missing};
 use crate::kinds::ec2::SecurityGroupId;
 use crate::kinds::secretsmanager::SecretArn;
 use crate::resource::{
-    Changes, Class, Condition, Error, Handle, Identity, Input, Last, Live, Refusal, Resolved,
-    Resource, Result, Scope, Stage, Tags, Times, outputs,
+    Changes, Class, Condition, Error, Handle, Identity, Input, Last, Live, Operations, Refusal,
+    Resolved, Resource, Result, Scope, Stage, Tags, Times, outputs,
 };
 
 /// An `AWS::RDS::DBCluster` of an Aurora engine.
@@ -112,6 +112,26 @@ impl Handle<DbCluster> {
 impl Resource for DbCluster {
     const KIND: &'static str = "rds/db_cluster";
     const IDENTITY: Identity = Identity::Name;
+    // A last snapshot is made and tagged with the caller's permissions.
+    const OPERATIONS: Operations = Operations {
+        read: &["rds:DescribeDBClusters"],
+        create: &[
+            "rds:CreateDBCluster",
+            "secretsmanager:GetSecretValue",
+            "rds:AddTagsToResource",
+        ],
+        update: &[
+            "rds:ModifyDBCluster",
+            "secretsmanager:GetSecretValue",
+            "rds:AddTagsToResource",
+            "rds:RemoveTagsFromResource",
+        ],
+        delete: &[
+            "rds:DeleteDBCluster",
+            "rds:CreateDBClusterSnapshot",
+            "rds:AddTagsToResource",
+        ],
+    };
     const REPLACE_ON: &'static [&'static str] = &[
         "identifier",
         "engine",

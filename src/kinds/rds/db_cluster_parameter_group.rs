@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 use super::{as_declared, change_tags, read_tags, sdk_tags};
 use crate::aws::{Answer, Aws, GoneIsNone, missing};
 use crate::resource::{
-    Changes, Condition, Identity, Last, Live, Refusal, Resolved, Resource, Result, Scope, Stage,
-    Tags, outputs,
+    Changes, Condition, Identity, Last, Live, Operations, Refusal, Resolved, Resource, Result,
+    Scope, Stage, Tags, outputs,
 };
 
 /// An `AWS::RDS::DBClusterParameterGroup`.
@@ -56,6 +56,21 @@ const AT_ONCE: usize = 20;
 impl Resource for DbClusterParameterGroup {
     const KIND: &'static str = "rds/db_cluster_parameter_group";
     const IDENTITY: Identity = Identity::Name;
+    const OPERATIONS: Operations = Operations {
+        read: &[
+            "rds:DescribeDBClusterParameterGroups",
+            "rds:DescribeDBClusterParameters",
+            "rds:ListTagsForResource",
+        ],
+        create: &["rds:CreateDBClusterParameterGroup", "rds:AddTagsToResource"],
+        update: &[
+            "rds:ModifyDBClusterParameterGroup",
+            "rds:ResetDBClusterParameterGroup",
+            "rds:AddTagsToResource",
+            "rds:RemoveTagsFromResource",
+        ],
+        delete: &["rds:DeleteDBClusterParameterGroup"],
+    };
     const REPLACE_ON: &'static [&'static str] = &["name", "family", "description"];
     // A group is busy while a cluster takes it on, and held until its cluster is gone.
     const REFUSALS: &'static [Refusal] = &[

@@ -11,8 +11,8 @@ use super::{
 };
 use crate::aws::{Answer, Aws, GoneIsNone, missing};
 use crate::resource::{
-    Changes, Class, Error, Identity, Last, Live, Refusal, Resolved, Resource, Result, STACK_TAG,
-    Scope, Stage, Tags, Times, UNKNOWN, outputs,
+    Changes, Class, Error, Identity, Last, Live, Operations, Refusal, Resolved, Resource, Result,
+    STACK_TAG, Scope, Stage, Tags, Times, UNKNOWN, outputs,
 };
 
 /// An `AWS::RDS::DBInstance` of an Aurora cluster.
@@ -57,6 +57,16 @@ const GONE: &[&str] = &["DBInstanceNotFound", "DBInstanceNotFoundFault"];
 impl Resource for DbInstance {
     const KIND: &'static str = "rds/db_instance";
     const IDENTITY: Identity = Identity::Name;
+    const OPERATIONS: Operations = Operations {
+        read: &["rds:DescribeDBInstances", "rds:DescribeDBClusters"],
+        create: &["rds:CreateDBInstance", "rds:AddTagsToResource"],
+        update: &[
+            "rds:ModifyDBInstance",
+            "rds:AddTagsToResource",
+            "rds:RemoveTagsFromResource",
+        ],
+        delete: &["rds:DeleteDBInstance"],
+    };
     const REPLACE_ON: &'static [&'static str] =
         &["identifier", "cluster", "engine", "availability_zone"];
     const TIMES: Times = Times {

@@ -7,8 +7,8 @@ use super::{as_declared, change_tags, in_declared_order, read_tags, sdk_tags};
 use crate::aws::{Answer, Aws, GoneIsNone, missing};
 use crate::kinds::ec2::{SubnetId, VpcId};
 use crate::resource::{
-    Changes, Condition, Identity, Last, Live, Refusal, Resolved, Resource, Result, Scope, Stage,
-    Tags, outputs,
+    Changes, Condition, Identity, Last, Live, Operations, Refusal, Resolved, Resource, Result,
+    Scope, Stage, Tags, outputs,
 };
 
 /// An `AWS::RDS::DBSubnetGroup`.
@@ -46,6 +46,16 @@ const GONE: &[&str] = &["DBSubnetGroupNotFoundFault", "DBSubnetGroupNotFound"];
 impl Resource for DbSubnetGroup {
     const KIND: &'static str = "rds/db_subnet_group";
     const IDENTITY: Identity = Identity::Name;
+    const OPERATIONS: Operations = Operations {
+        read: &["rds:DescribeDBSubnetGroups", "rds:ListTagsForResource"],
+        create: &["rds:CreateDBSubnetGroup", "rds:AddTagsToResource"],
+        update: &[
+            "rds:ModifyDBSubnetGroup",
+            "rds:AddTagsToResource",
+            "rds:RemoveTagsFromResource",
+        ],
+        delete: &["rds:DeleteDBSubnetGroup"],
+    };
     const REPLACE_ON: &'static [&'static str] = &["name", "vpc"];
     // Field guide, sections 1 (rule 6: fresh subnets may not be seen at once) and 6.
     const REFUSALS: &'static [Refusal] = &[

@@ -15,8 +15,8 @@ use super::RecordKind;
 use super::record_kind::canonical;
 use crate::aws::{Answer, Aws, GoneIsNone, incomplete};
 use crate::resource::{
-    Changes, Class, Condition, Error, Identity, Last, Live, Resolved, Resource, Result, Scope,
-    Stage, outputs,
+    Changes, Class, Condition, Error, Identity, Last, Live, Operations, Resolved, Resource, Result,
+    Scope, Stage, outputs,
 };
 
 /// An `AWS::Route53::RecordSet` with simple routing.
@@ -52,6 +52,12 @@ const PAGE: i32 = 20;
 impl Resource for Record {
     const KIND: &'static str = "route53/record";
     const IDENTITY: Identity = Identity::Parent;
+    const OPERATIONS: Operations = Operations {
+        read: &["route53:ListResourceRecordSets"],
+        create: &["route53:ChangeResourceRecordSets"],
+        update: &["route53:ChangeResourceRecordSets"],
+        delete: &["route53:ChangeResourceRecordSets"],
+    };
     const REPLACE_ON: &'static [&'static str] = &["zone_id", "name"];
     const HOLDS_INPUTS: bool = false;
     // A change of a zone is atomic, and what other hands have taken over stays.

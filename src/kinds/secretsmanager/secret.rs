@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 use super::{Credentials, SecretArn, add_tags, change_tags, read_credentials, sdk_tags, tags_of};
 use crate::aws::{Answer, Aws, GoneIsNone, missing};
 use crate::resource::{
-    Changes, Class, Condition, Error, Identity, Last, Live, Refusal, Resolved, Resource, Result,
-    STACK_TAG, Scope, Stage, Tags, outputs,
+    Changes, Class, Condition, Error, Identity, Last, Live, Operations, Refusal, Resolved,
+    Resource, Result, STACK_TAG, Scope, Stage, Tags, outputs,
 };
 
 /// An `AWS::SecretsManager::Secret` with the value `{"username", "password"}`.
@@ -43,6 +43,28 @@ const GONE: &[&str] = &["ResourceNotFoundException"];
 impl Resource for Secret {
     const KIND: &'static str = "secretsmanager/secret";
     const IDENTITY: Identity = Identity::Name;
+    const OPERATIONS: Operations = Operations {
+        read: &[
+            "secretsmanager:DescribeSecret",
+            "secretsmanager:ListSecrets",
+        ],
+        create: &[
+            "secretsmanager:GetRandomPassword",
+            "secretsmanager:CreateSecret",
+            "secretsmanager:RestoreSecret",
+            "secretsmanager:GetSecretValue",
+            "secretsmanager:PutSecretValue",
+            "secretsmanager:TagResource",
+        ],
+        update: &[
+            "secretsmanager:UpdateSecret",
+            "secretsmanager:GetSecretValue",
+            "secretsmanager:PutSecretValue",
+            "secretsmanager:TagResource",
+            "secretsmanager:UntagResource",
+        ],
+        delete: &["secretsmanager:DeleteSecret"],
+    };
     const REPLACE_ON: &'static [&'static str] = &["name"];
     // Field guide, section 6: a forced deletion goes on for a while after the answer, and a fresh
     // secret may not be readable at once. AWS writes "can’t perform" with a curly apostrophe, so

@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 use super::{GONE, TopicArn};
 use crate::aws::{Answer, Aws, GoneIsNone};
 use crate::resource::{
-    Condition, Identity, Last, Live, Refusal, Resolved, Resource, Result, Scope, Stage, outputs,
+    Condition, Identity, Last, Live, Operations, Refusal, Resolved, Resource, Result, Scope, Stage,
+    outputs,
 };
 
 /// An `AWS::SNS::Subscription`.
@@ -48,6 +49,12 @@ outputs! { Subscription =>
 impl Resource for Subscription {
     const KIND: &'static str = "sns/subscription";
     const IDENTITY: Identity = Identity::Parent;
+    const OPERATIONS: Operations = Operations {
+        read: &["sns:ListSubscriptionsByTopic"],
+        create: &["sns:Subscribe"],
+        update: &[],
+        delete: &["sns:Unsubscribe"],
+    };
     const REPLACE_ON: &'static [&'static str] = &["topic", "protocol", "endpoint"];
     // An unconfirmed one stays listed until SNS drops it or the topic goes.
     const DELETE_IS_FINAL: bool = true;

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 use super::{GONE, TopicArn};
 use crate::aws::{Answer, Aws, GoneIsNone, incomplete, missing};
 use crate::resource::{
-    Changes, Condition, Identity, Last, Live, Refusal, Resource, Result, Scope, Stage, Tags,
-    outputs,
+    Changes, Condition, Identity, Last, Live, Operations, Refusal, Resource, Result, Scope, Stage,
+    Tags, outputs,
 };
 
 /// An `AWS::SNS::Topic`.
@@ -37,6 +37,12 @@ outputs! { Topic =>
 impl Resource for Topic {
     const KIND: &'static str = "sns/topic";
     const IDENTITY: Identity = Identity::Name;
+    const OPERATIONS: Operations = Operations {
+        read: &["sns:GetTopicAttributes", "sns:ListTagsForResource"],
+        create: &["sns:CreateTopic", "sns:TagResource"],
+        update: &["sns:TagResource", "sns:UntagResource"],
+        delete: &["sns:DeleteTopic"],
+    };
     const REPLACE_ON: &'static [&'static str] = &["name"];
     // `StaleTag`: tags of a deleted topic of the same name are still about.
     const REFUSALS: &'static [Refusal] = &[

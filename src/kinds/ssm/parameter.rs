@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::aws::{Answer, Aws, GoneIsNone, incomplete, missing};
 use crate::resource::{
-    Changes, Condition, Document, Identity, Last, Live, Refusal, Resolved, Resource, Result, Scope,
-    Stage, Tags, outputs,
+    Changes, Condition, Document, Identity, Last, Live, Operations, Refusal, Resolved, Resource,
+    Result, Scope, Stage, Tags, outputs,
 };
 
 /// An `AWS::SSM::Parameter` of type String.
@@ -41,6 +41,16 @@ const GONE: &[&str] = &["ParameterNotFound", "InvalidResourceId"];
 impl Resource for Parameter {
     const KIND: &'static str = "ssm/parameter";
     const IDENTITY: Identity = Identity::Name;
+    const OPERATIONS: Operations = Operations {
+        read: &["ssm:GetParameter", "ssm:ListTagsForResource"],
+        create: &["ssm:PutParameter", "ssm:AddTagsToResource"],
+        update: &[
+            "ssm:PutParameter",
+            "ssm:AddTagsToResource",
+            "ssm:RemoveTagsFromResource",
+        ],
+        delete: &["ssm:DeleteParameter"],
+    };
     const REPLACE_ON: &'static [&'static str] = &["name"];
     const HOLDS_INPUTS: bool = false;
     // Another change of the same parameter is under way.

@@ -11,8 +11,8 @@ use super::{
 };
 use crate::aws::{Answer, Aws, GoneIsNone, missing};
 use crate::resource::{
-    Changes, Condition, Identity, Last, Live, Refusal, Resource, Result, Scope, Stage, Tags,
-    outputs,
+    Changes, Condition, Identity, Last, Live, Operations, Refusal, Resource, Result, Scope, Stage,
+    Tags, outputs,
 };
 
 /// An `AWS::WAFv2::IPSet` of IPv4 addresses.
@@ -44,6 +44,21 @@ outputs! { IpSet =>
 impl Resource for IpSet {
     const KIND: &'static str = "wafv2/ip_set";
     const IDENTITY: Identity = Identity::Name;
+    const OPERATIONS: Operations = Operations {
+        read: &[
+            "wafv2:ListIPSets",
+            "wafv2:GetIPSet",
+            "wafv2:ListTagsForResource",
+        ],
+        create: &["wafv2:CreateIPSet", "wafv2:TagResource"],
+        update: &[
+            "wafv2:GetIPSet",
+            "wafv2:UpdateIPSet",
+            "wafv2:TagResource",
+            "wafv2:UntagResource",
+        ],
+        delete: &["wafv2:DeleteIPSet"],
+    };
     const REPLACE_ON: &'static [&'static str] = &["name"];
     const REFUSALS: &'static [Refusal] = REFUSALS;
     type Api = Aws;

@@ -12,8 +12,8 @@ use super::{
 };
 use crate::aws::{Answer, Aws, GoneIsNone, missing};
 use crate::resource::{
-    Changes, Condition, Identity, Last, Live, Refusal, Resolved, Resource, Result, Scope, Stage,
-    Tags, outputs,
+    Changes, Condition, Identity, Last, Live, Operations, Refusal, Resolved, Resource, Result,
+    Scope, Stage, Tags, outputs,
 };
 
 /// An `AWS::WAFv2::WebACL`.
@@ -61,6 +61,21 @@ outputs! { WebAcl =>
 impl Resource for WebAcl {
     const KIND: &'static str = "wafv2/web_acl";
     const IDENTITY: Identity = Identity::Name;
+    const OPERATIONS: Operations = Operations {
+        read: &[
+            "wafv2:ListWebACLs",
+            "wafv2:GetWebACL",
+            "wafv2:ListTagsForResource",
+        ],
+        create: &["wafv2:CreateWebACL", "wafv2:TagResource"],
+        update: &[
+            "wafv2:GetWebACL",
+            "wafv2:UpdateWebACL",
+            "wafv2:TagResource",
+            "wafv2:UntagResource",
+        ],
+        delete: &["wafv2:DeleteWebACL"],
+    };
     const REPLACE_ON: &'static [&'static str] = &["name"];
     const REFUSALS: &'static [Refusal] = REFUSALS;
     type Api = Aws;

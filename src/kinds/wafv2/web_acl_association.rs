@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 use super::{GONE, UNAVAILABLE, WebAclArn};
 use crate::aws::{Answer, Aws, GoneIsNone};
 use crate::resource::{
-    Changes, Condition, Identity, Last, Live, Refusal, Resolved, Resource, Result, Scope, Stage,
-    Times, outputs,
+    Changes, Condition, Identity, Last, Live, Operations, Refusal, Resolved, Resource, Result,
+    Scope, Stage, Times, outputs,
 };
 
 /// An `AWS::WAFv2::WebACLAssociation`.
@@ -37,6 +37,29 @@ outputs! { WebAclAssociation =>
 impl Resource for WebAclAssociation {
     const KIND: &'static str = "wafv2/web_acl_association";
     const IDENTITY: Identity = Identity::Parent;
+    // The load balancer asks for permissions of its own.
+    const OPERATIONS: Operations = Operations {
+        read: &[
+            "wafv2:GetWebACLForResource",
+            "wafv2:GetWebACL",
+            "elasticloadbalancing:GetLoadBalancerWebACL",
+        ],
+        create: &[
+            "wafv2:AssociateWebACL",
+            "elasticloadbalancing:SetWebAcl",
+            "elasticloadbalancing:CreateWebACLAssociation",
+        ],
+        update: &[
+            "wafv2:AssociateWebACL",
+            "elasticloadbalancing:SetWebAcl",
+            "elasticloadbalancing:CreateWebACLAssociation",
+        ],
+        delete: &[
+            "wafv2:DisassociateWebACL",
+            "elasticloadbalancing:SetWebAcl",
+            "elasticloadbalancing:DeleteWebACLAssociation",
+        ],
+    };
     const REPLACE_ON: &'static [&'static str] = &["resource"];
     const TIMES: Times = Times::typical(15, 2);
     // Fresh web ACLs and load balancers are unknown to WAF for a while (field guide, section 5).

@@ -1,7 +1,7 @@
 use serde_json::json;
 
 use super::*;
-use crate::resource::{Address, AnyLive, Changes, Identity, Profile, Times};
+use crate::resource::{Address, AnyLive, Changes, Identity, Operations, Profile, Times};
 
 const PROFILE: Profile = Profile {
     kind: "test/thing",
@@ -15,6 +15,7 @@ const PROFILE: Profile = Profile {
     delete_is_final: false,
     outputs_change_on_update: false,
     replace_when_failed: false,
+    operations: Operations::NONE,
     times: Times::QUICK,
     refusals: &[],
     pace: 1.0,

@@ -16,6 +16,8 @@ from xml.sax.saxutils import escape
 
 from botocore.model import OperationNotFoundError
 
+from . import registry
+
 Headers = list[tuple[str, str]]
 
 
@@ -27,7 +29,9 @@ def signed_service(environ: dict[str, Any]) -> str:
 
 
 def protocol_of(environ: dict[str, Any]) -> str:
-    """One of ``json``, ``ec2``, ``query``, ``s3`` and ``rest-xml``, from what the request looks like."""
+    """One of ``json``, ``ec2``, ``query``, ``s3``, ``rest-xml`` and ``registry``, from what the request looks like."""
+    if registry.is_request(environ):
+        return "registry"
     service = signed_service(environ)
     content_type = environ.get("CONTENT_TYPE", "")
     if environ.get("HTTP_X_AMZ_TARGET") or "json" in content_type:
@@ -45,6 +49,8 @@ def render_error(environ: dict[str, Any], status: int, code: str, message: str) 
     """Returns status line, headers and body of one error in the request's protocol."""
     request_id = str(uuid.uuid4())
     protocol = protocol_of(environ)
+    if protocol == "registry":
+        return registry.render_error(environ, status, code, message)
     if protocol == "json":
         body = json.dumps({"__type": code, "message": message})
         content_type = environ.get("CONTENT_TYPE") or "application/x-amz-json-1.1"

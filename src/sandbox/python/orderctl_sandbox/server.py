@@ -22,6 +22,7 @@ from .control import Control, ControlEndpoint, Copies, InterceptedCalls, leave_n
 from .data_plane import DataPlane
 from .errors import AwsErrors
 from .quotas import QUOTAS
+from .registry import RegistryPaths
 from .settings import Settings
 
 Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
@@ -91,8 +92,8 @@ def _buffer_body(environ: dict[str, Any]) -> None:
 def build_application(settings: Settings, layer: str = "") -> Application:
     """Changes moto and returns the whole chain.
 
-    Outermost first: health, control endpoint, CBOR, faults and log of calls, AWS-shaped errors, lock and clock, load
-    balancers, moto; control and faults only where asked for.
+    Outermost first: health, control endpoint, CBOR, faults and log of calls, AWS-shaped errors, ECR's registry, lock and
+    clock, load balancers, moto; control and faults only where asked for.
     """
     patches.apply()
     behaviour.apply()
@@ -103,6 +104,7 @@ def build_application(settings: Settings, layer: str = "") -> Application:
     application: Application = DomainDispatcherApplication(create_backend_app)
     application = DataPlane(application)
     application = OneAtATime(application, lock)
+    application = RegistryPaths(application, lock)
     application = AwsErrors(application)
     control = Control(lock, settings) if settings.control else None
     if control:

@@ -14,10 +14,11 @@ _THROTTLED = {
     "json": (400, "ThrottlingException", "Rate exceeded"),
     "ec2": (503, "RequestLimitExceeded", "Request limit exceeded."),
     "s3": (503, "SlowDown", "Please reduce your request rate."),
+    "registry": (429, "TOOMANYREQUESTS", "Rate exceeded"),
 }
 _THROTTLED_OTHERWISE = (400, "Throttling", "Rate exceeded")
 
-_DENIED = {"json": (400, "AccessDeniedException"), "ec2": (403, "UnauthorizedOperation")}
+_DENIED = {"json": (400, "AccessDeniedException"), "ec2": (403, "UnauthorizedOperation"), "registry": (403, "DENIED")}
 _DENIED_OTHERWISE = (403, "AccessDenied")
 #: A code that only this service has.
 _DENIED_BY_SNS = (403, "AuthorizationError")

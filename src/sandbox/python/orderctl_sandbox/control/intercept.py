@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from .. import registry
 from ..clock import CLOCK
 from .answers import Answer, denied, failed, quoted, throttled
 from .calls import Call
@@ -98,7 +99,7 @@ class InterceptedCalls:
 def _buffered_body(environ: dict[str, Any]) -> bytes:
     """Reads the body, and leaves it to be read again."""
     length = environ.get("CONTENT_LENGTH", "")
-    if not length.isdigit():
+    if not length.isdigit() or registry.is_body(environ):
         return b""
     body = environ["wsgi.input"].read(int(length))
     environ["wsgi.input"] = io.BytesIO(body)

@@ -14,6 +14,7 @@ from urllib.parse import parse_qs, unquote
 from botocore.exceptions import UnknownServiceError
 from botocore.loaders import Loader
 
+from .. import registry
 from ..errors import signed_service
 
 #: Signing name -> botocore's names of the services that sign with it, where that is not the one of the same name.
@@ -54,6 +55,8 @@ class _Route:
 
 def identify(environ: dict[str, Any], body: bytes) -> tuple[str, str]:
     """Returns the service, by its signing name (empty if unsigned), and the operation."""
+    if registry.is_request(environ):
+        return "ecr", registry.operation(environ)
     query = parse_qs(environ.get("QUERY_STRING", ""), keep_blank_values=True)
     service = signed_service(environ) or _presigned_service(query)
     target = environ.get("HTTP_X_AMZ_TARGET", "")

@@ -3,17 +3,23 @@
 Gaps (moto 5.2.5): the digest of an image is that of its layers' names or random, so that images are mixed up; a tag that
 moves takes the image it had with it; pushing to a missing repository or a broken manifest fails without a code;
 BatchGetImage answers another tag than the one asked for, and forgets the digest of what it does not find; a tag that is
-immutable is refused with the code of an image that exists.
-Restores: a digest is the SHA-256 of the manifest; the former image of a tag stays, untagged.
+immutable is refused with the code of an image that exists; the size of an image is that of its configuration; tokens
+lead to AWS itself, and have expired.
+Restores: a digest is the SHA-256 of the manifest; the former image of a tag stays, untagged; tokens lead to our registry.
 """
 
 import copy
 import hashlib
 import json
+from base64 import b64encode
+from datetime import timedelta
 
 from moto.core.exceptions import ServiceException
+from moto.core.responses import ActionResult
+from moto.core.utils import utcnow
 from moto.ecr.exceptions import ImageAlreadyExistsException, InvalidParameterException
 from moto.ecr.models import ECRBackend, Image
+from moto.ecr.responses import ECRResponse
 
 from .patching import replace, wrap
 
@@ -41,6 +47,11 @@ class ImageTagAlreadyExists(ServiceException):
         )
 
 
+def password_for(account: str, region: str) -> str:
+    """The password of the user ``AWS`` for the registry of this account and region."""
+    return f"{account}.{region}"
+
+
 def _digest(manifest: str) -> str:
     return f"sha256:{hashlib.sha256(manifest.encode()).hexdigest()}"
 
@@ -63,6 +74,24 @@ def apply() -> None:
     @replace(Image)
     def _create_digest(self) -> None:
         self._image_digest = _digest(self.image_manifest)
+
+    @wrap(Image, "get_image_size_in_bytes")
+    def with_layers(original, self):
+        manifest = json.loads(self.image_manifest)
+        if "size" not in manifest.get("config", {}):
+            return original(self)
+        return manifest["config"]["size"] + sum(layer.get("size", 0) for layer in manifest.get("layers", ()))
+
+    @replace(ECRResponse)
+    def get_authorization_token(self):
+        # One process answers for every account and region, so its address cannot tell them apart as ECR's do.
+        given = {
+            "expiresAt": utcnow() + timedelta(hours=12),
+            "proxyEndpoint": f"http://{self.headers['Host']}",
+        }
+        accounts = self._get_param("registryIds") or [self.current_account]
+        tokens = [b64encode(f"AWS:{password_for(account, self.region)}".encode()).decode() for account in accounts]
+        return ActionResult({"authorizationData": [{**given, "authorizationToken": token} for token in tokens]})
 
     @wrap(Image, "remove_tag")
     def untagged_in_the_end(original, self, tag):

@@ -1,0 +1,82 @@
+//! What commands call beside the kinds.
+
+use super::Verb;
+
+/// What every command that reaches AWS asks first.
+const IDENTITY: &str = "sts:GetCallerIdentity";
+
+/// For a look at the whole stack: zones, those of its subnets, the first image, the index of tags.
+const LOOK: &[&str] = &[
+    IDENTITY,
+    "ec2:DescribeAvailabilityZones",
+    "ec2:DescribeSubnets",
+    "ecr:ListImages",
+    "tag:GetResources",
+];
+
+/// To release an image, to watch what becomes of it, and to go back.
+const DEPLOY: &[&str] = &[
+    IDENTITY,
+    "application-autoscaling:DescribeScalableTargets",
+    "application-autoscaling:RegisterScalableTarget",
+    "cloudwatch:DescribeAlarms",
+    "ecr:DescribeImages",
+    "ecr:DescribeRepositories",
+    "ecs:ContinueServiceDeployment",
+    "ecs:DescribeServiceDeployments",
+    "ecs:DescribeServiceRevisions",
+    "ecs:DescribeServices",
+    "ecs:DescribeTaskDefinition",
+    "ecs:DescribeTasks",
+    "ecs:ListServiceDeployments",
+    "ecs:ListTasks",
+    "ecs:RegisterTaskDefinition",
+    "ecs:StopServiceDeployment",
+    "ecs:TagResource",
+    "ecs:UpdateService",
+    "elasticloadbalancing:DescribeListeners",
+    "elasticloadbalancing:DescribeLoadBalancers",
+    "elasticloadbalancing:DescribeTargetHealth",
+    "iam:PassRole",
+    "logs:GetLogEvents",
+];
+
+/// To push an image. The registry's requests are permitted under the names of ECR's own operations.
+const PUSH: &[&str] = &[
+    IDENTITY,
+    "ecr:BatchCheckLayerAvailability",
+    "ecr:CompleteLayerUpload",
+    "ecr:DescribeImages",
+    "ecr:DescribeRepositories",
+    "ecr:GetAuthorizationToken",
+    "ecr:InitiateLayerUpload",
+    "ecr:ListTagsForResource",
+    "ecr:PutImage",
+    "ecr:UploadLayerPart",
+    "ecs:DescribeTaskDefinition",
+];
+
+/// For states in S3. A list of objects is permitted by `s3:ListBucket`.
+pub(super) const STATES: &[&str] = &[
+    "s3:DeleteObject",
+    "s3:GetObject",
+    "s3:ListBucket",
+    "s3:PutObject",
+];
+
+/// What RDS does with the caller's permissions to keep a password in a secret of its own (Amazon RDS User
+/// Guide, "Password management with RDS and AWS Secrets Manager").
+pub(super) const MANAGED_PASSWORD: &[&str] = &[
+    "kms:DescribeKey",
+    "secretsmanager:CreateSecret",
+    "secretsmanager:RotateSecret",
+    "secretsmanager:TagResource",
+];
+
+pub(super) fn of(verb: Verb) -> &'static [&'static str] {
+    match verb {
+        Verb::Plan | Verb::Up | Verb::Down => LOOK,
+        Verb::Deploy => DEPLOY,
+        Verb::Push => PUSH,
+    }
+}
