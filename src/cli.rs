@@ -76,6 +76,8 @@ enum Command {
     Plan(commands::plan::PlanArgs),
     Down(commands::down::DownArgs),
     Outputs(commands::outputs::OutputsArgs),
+    Status(commands::status::StatusArgs),
+    Logs(commands::logs::LogsArgs),
     Stacks(commands::stacks::StacksArgs),
     #[command(subcommand)]
     State(commands::state::StateCommand),
@@ -139,6 +141,8 @@ async fn run(
         Command::Plan(args) => commands::plan::run(args, globals, printer).await,
         Command::Down(args) => commands::down::run(args, globals, printer).await,
         Command::Outputs(args) => commands::outputs::run(args, globals, printer).await,
+        Command::Status(args) => commands::status::run(args, globals, printer).await,
+        Command::Logs(args) => commands::logs::run(args, globals, printer).await,
         Command::Stacks(args) => commands::stacks::run(args, globals, printer).await,
         Command::Init(args) => commands::init::run(&args, globals, printer),
         Command::Import(command) => commands::import::run(command, globals, printer).await,

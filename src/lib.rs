@@ -14,6 +14,7 @@
 //! - [`kinds`]: one file per kind of AWS resource, and the registry.
 //! - [`aws`]: clients, shared reads, error context.
 //! - [`state`]: the journal and cache of what exists.
+//! - [`status`]: what runs at this moment; [`logs`]: what the containers write.
 //! - [`sandbox`]: the local AWS.
 //! - [`ui`]: everything that is printed.
 //!
@@ -38,8 +39,10 @@ pub mod config;
 pub mod engine;
 pub mod import;
 pub mod kinds;
+pub mod logs;
 pub mod resource;
 pub mod sandbox;
 pub mod stack;
 pub mod state;
+pub mod status;
 pub mod ui;

@@ -53,7 +53,12 @@ fn every_module_names_only_what_lies_before_it() {
         ("stack", &["stack", "config", "engine", "kinds", "resource"]),
         ("import", &["import", "engine", "resource"]),
         ("sandbox", &["sandbox"]),
-        ("ui", &["ui", "engine", "import", "resource", "state"]),
+        ("status", &["status", "aws", "resource", "AWS crates"]),
+        ("logs", &["logs", "aws", "resource", "AWS crates"]),
+        (
+            "ui",
+            &["ui", "engine", "import", "logs", "resource", "state", "status"],
+        ),
     ];
     let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut wrong = Vec::new();

@@ -6,6 +6,7 @@ mod hold;
 pub mod import;
 pub mod init;
 pub(crate) mod interrupt;
+pub mod logs;
 pub mod outputs;
 pub mod plan;
 mod recover;
@@ -13,6 +14,7 @@ pub mod sandbox;
 mod session;
 pub mod stacks;
 pub mod state;
+pub mod status;
 pub mod up;
 
 pub use error::CommandError;
