@@ -57,7 +57,9 @@ fn every_module_names_only_what_lies_before_it() {
         ("logs", &["logs", "aws", "resource", "AWS crates"]),
         (
             "ui",
-            &["ui", "engine", "import", "logs", "resource", "state", "status"],
+            &[
+                "ui", "engine", "import", "logs", "resource", "state", "status",
+            ],
         ),
     ];
     let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");

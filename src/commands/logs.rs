@@ -255,18 +255,25 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(20);
 /// What AWS says about a filter pattern is said about what the user gave.
 fn refusal(error: Error) -> CommandError {
     match error.advice() {
-        Some(advice) if error.is(&[INVALID]) => {
-            CommandError::usage(error.to_string()).hint(advice)
-        }
+        Some(advice) if error.is(&[INVALID]) => CommandError::usage(error.to_string()).hint(advice),
         _ => error.into(),
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use aws_sdk_cloudwatchlogs::Client;
+    use aws_sdk_cloudwatchlogs::operation::filter_log_events::{
+        FilterLogEventsError, FilterLogEventsOutput,
+    };
+    use aws_sdk_cloudwatchlogs::types::FilteredLogEvent;
+    use aws_smithy_mocks::mock;
+    use aws_smithy_types::error::ErrorMetadata;
+
     use super::*;
-    use crate::ui::printer::testing::captured;
+    use crate::aws::testing::mocked;
     use crate::ui::PrinterOptions;
+    use crate::ui::printer::testing::captured;
 
     #[test]
     fn a_beginning_is_a_duration_or_a_moment() {
@@ -316,14 +323,97 @@ mod tests {
         assert!(longest > POLL * 2, "it never slows down");
         trouble.is_over(&printer);
         trouble.is_over(&printer);
-        trouble.met(error(Class::Throttled), true, &printer).unwrap();
-        trouble.met(error(Class::Throttled), true, &printer).unwrap();
+        trouble
+            .met(error(Class::Throttled), true, &printer)
+            .unwrap();
+        trouble
+            .met(error(Class::Throttled), true, &printer)
+            .unwrap();
         trouble.is_over(&printer);
         let lines = stderr.lines();
         assert_eq!(lines.len(), 3, "{lines:?}");
         assert!(lines[0].contains("trying again until it works"));
         assert!(lines[1].contains("read again"));
         assert!(lines[2].contains("more slowly"));
+    }
+
+    fn answer(id: &str, next: Option<&str>) -> FilterLogEventsOutput {
+        let event = FilteredLogEvent::builder()
+            .event_id(id)
+            .timestamp(60_000)
+            .log_stream_name("ecs/order-api/1a2b")
+            .message(format!("event {id}"));
+        FilterLogEventsOutput::builder()
+            .events(event.build())
+            .set_next_token(next.map(str::to_owned))
+            .build()
+    }
+
+    fn limited() -> FilterLogEventsError {
+        let code = ErrorMetadata::builder().code("ThrottlingException");
+        FilterLogEventsError::generic(code.build())
+    }
+
+    fn reader<'a>(aws: &'a Aws, follow: bool, printer: &'a Printer, stop: &'a Stop) -> Reader<'a> {
+        Reader {
+            aws,
+            query: Query::default(),
+            follow,
+            trouble: Trouble::default(),
+            lines: Lines::new(printer.style(), false, false),
+            printer,
+            stop,
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_limit_of_calls_is_waited_out_and_the_same_page_is_asked_for_again() {
+        let first = mock!(Client::filter_log_events)
+            .match_requests(|r| r.next_token().is_none())
+            .then_output(|| answer("1", Some("2")));
+        // More refusals in a row than the SDK repeats by itself.
+        let second = mock!(Client::filter_log_events)
+            .match_requests(|r| r.next_token() == Some("2"))
+            .sequence()
+            .error(limited)
+            .times(7)
+            .output(|| answer("2", None))
+            .build();
+        let aws = mocked(&[&first, &second]);
+        let (printer, stdout, stderr) = captured(PrinterOptions::default());
+        let stop = Stop::never();
+        let mut reader = reader(&aws, false, &printer, &stop);
+        let shown = reader.run(Timestamp::UNIX_EPOCH).await.unwrap();
+        assert_eq!(shown, 2);
+        assert_eq!(stdout.lines(), ["1a2b  event 1", "1a2b  event 2"]);
+        assert_eq!(stderr.lines().len(), 1, "{:?}", stderr.lines());
+        assert_eq!((first.num_calls(), second.num_calls()), (1, 8));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_follower_reads_the_window_again_and_shows_each_event_once() {
+        let sweeps = mock!(Client::filter_log_events)
+            .match_requests(|r| r.end_time().is_none())
+            .sequence()
+            .output(|| answer("1", None))
+            .output(|| answer("1", None))
+            .output(|| answer("2", None))
+            .error(|| {
+                let code = ErrorMetadata::builder().code("AccessDeniedException");
+                FilterLogEventsError::generic(code.build())
+            })
+            .build();
+        let aws = mocked(&[&sweeps]);
+        let (printer, stdout, _) = captured(PrinterOptions::default());
+        let stop = Stop::never();
+        let mut reader = reader(&aws, true, &printer, &stop);
+        let ended = reader.run(Timestamp::UNIX_EPOCH).await;
+        assert_eq!(
+            ended.unwrap_err().exit_code(),
+            1,
+            "permission was taken away"
+        );
+        assert_eq!(stdout.lines(), ["1a2b  event 1", "1a2b  event 2"]);
     }
 
     #[test]
@@ -339,7 +429,11 @@ mod tests {
             assert_eq!(met(class, follow).unwrap_err().exit_code(), 1);
         }
         let pattern = error(Class::Refused).with_code(INVALID);
-        assert_eq!(refusal(pattern.clone()).exit_code(), 1, "no pattern was given");
+        assert_eq!(
+            refusal(pattern.clone()).exit_code(),
+            1,
+            "no pattern was given"
+        );
         assert_eq!(refusal(pattern.with_advice("write it so")).exit_code(), 2);
     }
 }

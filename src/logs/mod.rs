@@ -163,14 +163,19 @@ mod tests {
                     .build()
             });
         let aws = mocked(&[&empty, &last]);
-        let first = page(&aws, &query(), at(60), Some(at(90)), None).await.unwrap();
+        let first = page(&aws, &query(), at(60), Some(at(90)), None)
+            .await
+            .unwrap();
         assert_eq!((first.events.len(), first.next.as_deref()), (0, Some("2")));
         let second = page(&aws, &query(), at(60), Some(at(90)), Some("2")).await;
         let second = second.unwrap();
         assert_eq!(second.next, None);
         assert_eq!(second.events.len(), 1);
         assert_eq!(second.events[0].task(), "1a2b3c");
-        assert_eq!(second.events[0].at, Timestamp::from_millisecond(61_500).unwrap());
+        assert_eq!(
+            second.events[0].at,
+            Timestamp::from_millisecond(61_500).unwrap()
+        );
     }
 
     #[tokio::test]

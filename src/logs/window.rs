@@ -56,7 +56,9 @@ impl Window {
     }
 
     fn next_start(&self) -> Timestamp {
-        let overlapping = self.newest.and_then(|newest| newest.checked_sub(OVERLAP).ok());
+        let overlapping = self
+            .newest
+            .and_then(|newest| newest.checked_sub(OVERLAP).ok());
         overlapping.map_or(self.start, |start| start.max(self.start))
     }
 }

@@ -83,15 +83,18 @@ mod tests {
                     .metric_alarms(alarm.build())
                     .build()
             });
-        let found = alarms(&mocked(&[&answer]), &subject()).await.unwrap().unwrap();
+        let found = alarms(&mocked(&[&answer]), &subject())
+            .await
+            .unwrap()
+            .unwrap();
         assert_eq!(found[0].name, "order-api-high-errors-dev");
         assert_eq!(found[0].state, None);
         assert_eq!(found[1].state.as_deref(), Some("ALARM"));
         assert_eq!(found[1].reason, "Threshold Crossed");
         assert_eq!(found[1].since, Timestamp::from_second(1_764_000_000).ok());
 
-        let none = mock!(Client::describe_alarms)
-            .then_output(|| DescribeAlarmsOutput::builder().build());
+        let none =
+            mock!(Client::describe_alarms).then_output(|| DescribeAlarmsOutput::builder().build());
         let found = alarms(&mocked(&[&none]), &subject()).await.unwrap();
         assert_eq!(found, None);
     }

@@ -247,7 +247,13 @@ fn percents(actions: &[Action]) -> BTreeMap<String, f64> {
     // AWS's default weight is 1.
     let weight = |weight: Option<i32>| f64::from(weight.unwrap_or(1));
     let whole: f64 = tuples.iter().map(|tuple| weight(tuple.weight())).sum();
-    let share = |part: f64| if whole > 0.0 { 100.0 * part / whole } else { 0.0 };
+    let share = |part: f64| {
+        if whole > 0.0 {
+            100.0 * part / whole
+        } else {
+            0.0
+        }
+    };
     tuples
         .iter()
         .filter_map(|tuple| {
@@ -326,7 +332,10 @@ mod tests {
         });
         let config = ForwardActionConfig::builder().set_target_groups(Some(tuples.collect()));
         let action = Action::builder().forward_config(config.build());
-        Rule::builder().rule_arn(arn).actions(action.build()).build()
+        Rule::builder()
+            .rule_arn(arn)
+            .actions(action.build())
+            .build()
     }
 
     fn missing(name: &'static str) -> Mock {
@@ -359,7 +368,10 @@ mod tests {
                 target(Unhealthy, timeout),
                 target(Unhealthy, mismatch.clone()),
                 target(Unhealthy, mismatch),
-                target(Draining, Some(TargetHealthReasonEnum::DeregistrationInProgress)),
+                target(
+                    Draining,
+                    Some(TargetHealthReasonEnum::DeregistrationInProgress),
+                ),
                 target(Unused, Some(TargetHealthReasonEnum::NotInUse)),
             ];
             DescribeTargetHealthOutput::builder()

@@ -99,7 +99,10 @@ fn members(cluster: &DbCluster, instances: &[DbInstance]) -> Vec<Member> {
         Some((member.db_instance_identifier()?, Some(role)))
     });
     let mut named: Vec<(&str, Option<Role>)> = of_cluster.collect();
-    for instance in instances.iter().filter_map(DbInstance::db_instance_identifier) {
+    for instance in instances
+        .iter()
+        .filter_map(DbInstance::db_instance_identifier)
+    {
         if !named.iter().any(|(name, _)| *name == instance) {
             named.push((instance, None));
         }
@@ -202,8 +205,7 @@ mod tests {
         let aws = mocked(&[&clusters, &first, &second]);
         let found = database(&aws, &subject()).await.unwrap().unwrap();
         let members = found.members.iter();
-        let members =
-            members.map(|it| (&it.identifier[14..], it.role, it.status.as_str()));
+        let members = members.map(|it| (&it.identifier[14..], it.role, it.status.as_str()));
         assert_eq!(
             members.collect::<Vec<_>>(),
             [

@@ -87,10 +87,7 @@ pub(super) async fn newest(aws: &Aws, subject: &Subject) -> (Part<Deployment>, P
     let deployments = match list(aws, subject).await {
         Ok(deployments) => deployments,
         Err(error) => {
-            return (
-                Part::Unreadable(error.clone()),
-                Part::Unreadable(error),
-            );
+            return (Part::Unreadable(error.clone()), Part::Unreadable(error));
         }
     };
     let (deployment, release) = tokio::join!(
@@ -148,9 +145,10 @@ async fn describe(
 }
 
 fn deployment(described: &ServiceDeployment) -> Deployment {
-    let waits = described.lifecycle_hook_details().iter().filter(|hook| {
-        hook.status() == Some(&DeploymentLifecycleHookStatus::AwaitingAction)
-    });
+    let waits = described
+        .lifecycle_hook_details()
+        .iter()
+        .filter(|hook| hook.status() == Some(&DeploymentLifecycleHookStatus::AwaitingAction));
     let rolled_back = described.rollback().and_then(|rollback| rollback.reason());
     Deployment {
         status: described
@@ -163,10 +161,7 @@ fn deployment(described: &ServiceDeployment) -> Deployment {
         began: moment(described.started_at().or(described.created_at())),
         changed: moment(described.updated_at()),
         ended: moment(described.finished_at().or(described.stopped_at())),
-        reason: described
-            .status_reason()
-            .or(rolled_back)
-            .map(str::to_owned),
+        reason: described.status_reason().or(rolled_back).map(str::to_owned),
         awaiting: waits
             .map(|hook| Awaiting {
                 hook: hook.hook_id().unwrap_or_default().to_owned(),
@@ -300,7 +295,11 @@ mod tests {
     use crate::resource::Class;
 
     /// The deployment that began at this second, and brought this service revision.
-    fn brief(second: i64, revision: u32, status: ServiceDeploymentStatus) -> ServiceDeploymentBrief {
+    fn brief(
+        second: i64,
+        revision: u32,
+        status: ServiceDeploymentStatus,
+    ) -> ServiceDeploymentBrief {
         ServiceDeploymentBrief::builder()
             .service_deployment_arn(format!("arn:deployment/{second}"))
             .target_service_revision_arn(format!("arn:revision/{revision}"))
@@ -316,7 +315,8 @@ mod tests {
             .container_name("order-api")
             .image("repo/order-api-dev:latest")
             .set_image_digest(digest.map(str::to_owned));
-        let definition = format!("arn:aws:ecs:us-east-1:1:task-definition/order-api-dev:{definition}");
+        let definition =
+            format!("arn:aws:ecs:us-east-1:1:task-definition/order-api-dev:{definition}");
         ServiceRevision::builder()
             .service_revision_arn(format!("arn:revision/{number}"))
             .task_definition(definition)
@@ -371,10 +371,11 @@ mod tests {
     async fn the_newest_tells_its_stage_and_the_release_is_what_brought_the_task_definition() {
         use ServiceDeploymentStatus::{InProgress, Successful};
         // The order of the list means nothing, and the newest stands on the second page.
-        let first = listed(None, Some("2"), vec![
-            brief(100, 1, Successful),
-            brief(200, 2, Successful),
-        ]);
+        let first = listed(
+            None,
+            Some("2"),
+            vec![brief(100, 1, Successful), brief(200, 2, Successful)],
+        );
         let second = listed(Some("2"), None, vec![brief(300, 3, InProgress)]);
         let hook = DeploymentLifecycleHookDetail::builder()
             .hook_id("hook-1")
@@ -427,10 +428,14 @@ mod tests {
 
     #[tokio::test]
     async fn a_release_that_was_rolled_back_is_told_with_the_reason() {
-        let list = listed(None, None, vec![
-            brief(200, 2, ServiceDeploymentStatus::RollbackSuccessful),
-            brief(100, 1, ServiceDeploymentStatus::Successful),
-        ]);
+        let list = listed(
+            None,
+            None,
+            vec![
+                brief(200, 2, ServiceDeploymentStatus::RollbackSuccessful),
+                brief(100, 1, ServiceDeploymentStatus::Successful),
+            ],
+        );
         let rollback = Rollback::builder().reason("alarm order-api-high-errors-dev");
         let described = ServiceDeployment::builder()
             .status(ServiceDeploymentStatus::RollbackSuccessful)
@@ -445,7 +450,13 @@ mod tests {
         let (deployment, release) = newest(&aws, &subject()).await;
         let deployment = deployment.value().unwrap();
         assert!(!deployment.is_under_way());
-        assert!(deployment.reason.as_deref().unwrap().contains("high-errors"));
+        assert!(
+            deployment
+                .reason
+                .as_deref()
+                .unwrap()
+                .contains("high-errors")
+        );
         let release = release.value().unwrap();
         assert_eq!(release.status, "ROLLBACK_SUCCESSFUL");
         assert_eq!(release.by, None, "nobody wrote it down");
@@ -454,7 +465,11 @@ mod tests {
 
     #[tokio::test]
     async fn a_parked_service_was_deployed_and_nothing_was_released() {
-        let list = listed(None, None, vec![brief(100, 1, ServiceDeploymentStatus::Successful)]);
+        let list = listed(
+            None,
+            None,
+            vec![brief(100, 1, ServiceDeploymentStatus::Successful)],
+        );
         let described = ServiceDeployment::builder().status(ServiceDeploymentStatus::Successful);
         let described = described_as("arn:deployment/100", described.build());
         let revisions = bringing(vec![revision(1, 1, None)]);

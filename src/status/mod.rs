@@ -212,7 +212,10 @@ impl Snapshot {
         let unreadable = parts
             .iter()
             .filter_map(|(name, (_, error))| Some((*name, (*error)?)));
-        (absent.map(|(name, _)| *name).collect(), unreadable.collect())
+        (
+            absent.map(|(name, _)| *name).collect(),
+            unreadable.collect(),
+        )
     }
 
     /// Says whether AWS answered of every part that it does not exist.

@@ -174,11 +174,19 @@ fn counted<'a>(running: impl Iterator<Item = &'a Task>, container: &str) -> Task
         *by_provider
             .entry(provider.unwrap_or_default().to_owned())
             .or_default() += 1;
-        let container = task.containers().iter().find(|it| it.name() == Some(container));
+        let container = task
+            .containers()
+            .iter()
+            .find(|it| it.name() == Some(container));
         let key = (
             last_segment(task.task_definition_arn().unwrap_or_default()).to_owned(),
-            container.and_then(|it| it.image()).unwrap_or_default().to_owned(),
-            container.and_then(|it| it.image_digest()).map(str::to_owned),
+            container
+                .and_then(|it| it.image())
+                .unwrap_or_default()
+                .to_owned(),
+            container
+                .and_then(|it| it.image_digest())
+                .map(str::to_owned),
         );
         *images.entry(key).or_default() += 1;
     }
@@ -226,7 +234,8 @@ mod tests {
             .name("order-api")
             .image(format!("repo/order-api-dev:v{revision}"))
             .image_digest(digest);
-        let definition = format!("arn:aws:ecs:us-east-1:1:task-definition/order-api-dev:{revision}");
+        let definition =
+            format!("arn:aws:ecs:us-east-1:1:task-definition/order-api-dev:{revision}");
         Task::builder()
             .last_status("RUNNING")
             .capacity_provider_name(provider)
@@ -346,7 +355,9 @@ mod tests {
             })
             .output(|| {
                 let service = AwsService::builder().status("ACTIVE").desired_count(3);
-                DescribeServicesOutput::builder().services(service.build()).build()
+                DescribeServicesOutput::builder()
+                    .services(service.build())
+                    .build()
             })
             .build();
         let found = service(&mocked(&[&throttled]), &subject()).await;

@@ -36,7 +36,11 @@ impl Lines {
     /// Draws an event: its task before each of its lines.
     pub fn render(&mut self, event: &Event) -> String {
         let task = event.task();
-        let short: String = task.chars().take(SHORT_ID).filter(|c| !c.is_control()).collect();
+        let short: String = task
+            .chars()
+            .take(SHORT_ID)
+            .filter(|c| !c.is_control())
+            .collect();
         let next = self.tints.len();
         let tint = *self.tints.entry(task.to_owned()).or_insert(next);
         let mut before = self.style.tint(tint, short);
@@ -87,7 +91,10 @@ mod tests {
     fn the_task_stands_before_every_line_and_the_time_if_wanted() {
         let traced = event("1a2b3c4d5e6f", "error\n\tat main\r\n");
         let mut lines = Lines::new(Style::PLAIN, false, true);
-        assert_eq!(lines.render(&traced), "1a2b3c4d  error\n1a2b3c4d  \tat main");
+        assert_eq!(
+            lines.render(&traced),
+            "1a2b3c4d  error\n1a2b3c4d  \tat main"
+        );
         let mut lines = Lines::new(Style::PLAIN, true, true);
         let text = lines.render(&event("1a2b3c4d5e6f", ""));
         assert_eq!(text, "2026-11-26T01:14:47.500Z  1a2b3c4d  ");

@@ -114,7 +114,10 @@ fn facts(snapshot: &Snapshot, now: Timestamp) -> Vec<(&'static str, Line)> {
     };
     add("service", service(snapshot));
     add("image", images(snapshot));
-    add("release", told(&snapshot.release, NO_RELEASE, |it| release(it, now)));
+    add(
+        "release",
+        told(&snapshot.release, NO_RELEASE, |it| release(it, now)),
+    );
     add(
         "deployment",
         told(&snapshot.deployment, NO_RELEASE, |it| deployment(it, now)),
@@ -165,7 +168,11 @@ fn unreadable(error: &crate::resource::Error) -> String {
 fn service(snapshot: &Snapshot) -> Vec<Line> {
     told(&snapshot.service, NOT_MADE, |service| {
         if service.status != "ACTIVE" {
-            let text = format!("{}, {} tasks running", words(&service.status), service.running);
+            let text = format!(
+                "{}, {} tasks running",
+                words(&service.status),
+                service.running
+            );
             return vec![(Tone::Bad, text)];
         }
         if service.is_parked() {
@@ -196,7 +203,10 @@ fn spot(snapshot: &Snapshot) -> String {
     };
     match (tasks.on_spot(), tasks.running()) {
         (_, 0) => String::new(),
-        (spot, running) => format!("; {spot} of {running} on Spot ({} %)", percent(spot, running)),
+        (spot, running) => format!(
+            "; {spot} of {running} on Spot ({} %)",
+            percent(spot, running)
+        ),
     }
 }
 
@@ -280,9 +290,13 @@ fn deployment(deployment: &Deployment, now: Timestamp) -> Vec<Line> {
     }
     for waiting in &deployment.awaiting {
         let until = waiting.until.map(moment);
-        let until = until.map(|until| format!(" until {until}")).unwrap_or_default();
+        let until = until
+            .map(|until| format!(" until {until}"))
+            .unwrap_or_default();
         let then = waiting.then.as_deref();
-        let then = then.map(|then| format!(", then {then}")).unwrap_or_default();
+        let then = then
+            .map(|then| format!(", then {then}"))
+            .unwrap_or_default();
         let text = format!("hook {} awaits an answer{until}{then}", waiting.hook);
         lines.push((Tone::Watch, text));
     }
@@ -335,7 +349,9 @@ fn colours(snapshot: &Snapshot) -> Table {
         table.notes.extend(note);
     }
     if let Some(error) = snapshot.weights.error() {
-        table.notes.push((Tone::Watch, format!("weights: {}", unreadable(error))));
+        table
+            .notes
+            .push((Tone::Watch, format!("weights: {}", unreadable(error))));
     }
     table
 }
@@ -583,9 +599,9 @@ fn colour_json(colour: &Colour, weights: &Part<Weights>) -> Value {
 }
 
 fn deployment_json(deployment: &Deployment) -> Value {
-    let awaiting = deployment.awaiting.iter().map(|waiting| {
-        json!({ "hook": waiting.hook, "until": waiting.until, "then": waiting.then })
-    });
+    let awaiting = deployment.awaiting.iter().map(
+        |waiting| json!({ "hook": waiting.hook, "until": waiting.until, "then": waiting.then }),
+    );
     json!({
         "status": deployment.status,
         "underWay": deployment.is_under_way(),

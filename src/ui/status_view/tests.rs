@@ -64,7 +64,12 @@ fn releasing() -> Snapshot {
                 ("FARGATE_SPOT".to_owned(), 3),
             ]),
             images: vec![
-                image(8, "@sha256:1a2b3c4d5e6f708192a3", "sha256:1a2b3c4d5e6f708192a3", 2),
+                image(
+                    8,
+                    "@sha256:1a2b3c4d5e6f708192a3",
+                    "sha256:1a2b3c4d5e6f708192a3",
+                    2,
+                ),
                 image(7, ":v1.4.1", "sha256:ffeeddccbbaa99887766", 3),
             ],
         }),
@@ -119,7 +124,11 @@ fn releasing() -> Snapshot {
             status: "IN_PROGRESS".to_owned(),
         }),
         alarms: Part::Read(vec![
-            alarm("order-api-high-errors-dev", "ALARM", "Threshold Crossed: 27 > 10"),
+            alarm(
+                "order-api-high-errors-dev",
+                "ALARM",
+                "Threshold Crossed: 27 > 10",
+            ),
             alarm("order-api-db-failures-dev", "OK", "not shown"),
         ]),
         database: Part::Read(Database {
@@ -203,7 +212,9 @@ fn a_parked_service_says_how_it_starts() {
     if let Part::Read(service) = &mut draining.service {
         service.status = "DRAINING".to_owned();
     }
-    assert!(render(&draining, &Style::PLAIN, None).contains("service     draining, 0 tasks running"));
+    assert!(
+        render(&draining, &Style::PLAIN, None).contains("service     draining, 0 tasks running")
+    );
 }
 
 #[test]
@@ -236,7 +247,16 @@ fn programs_get_every_part_and_the_names_of_the_gaps() {
     let gaps = to_json(&half_made());
     assert_eq!(gaps["service"], Value::Null);
     assert_eq!(gaps["colours"][1]["targets"], Value::Null);
-    let absent = ["service", "tasks", "weights", "green", "deployment", "release", "alarms", "waf"];
+    let absent = [
+        "service",
+        "tasks",
+        "weights",
+        "green",
+        "deployment",
+        "release",
+        "alarms",
+        "waf",
+    ];
     assert_eq!(gaps["absent"], json!(absent));
     assert_eq!(
         gaps["unreadable"],
