@@ -17,13 +17,13 @@ use crate::ui::{Printer, status_view};
 ///
 /// The service and its tasks, what share of them runs on Spot, the image, the last release, the
 /// deployment that is under way, both colours with their share of the requests and the health of
-/// their targets, the alarms, the members of the database, and what the firewall blocked lately. What
+/// their targets, the alarms, the members of the database, and what WAF blocked lately. What
 /// is missing or cannot be read says so. Reads alone, needs no state, takes no lock.
 ///
 /// Exit code 1 if nothing of the stack is there, or none of it can be read.
 #[derive(Args, Debug)]
 pub struct StatusArgs {
-    /// Look again every so many seconds, until Ctrl-C
+    /// Look again every so many seconds (5 if none are given), until Ctrl-C
     #[arg(
         long,
         value_name = "SECONDS",

@@ -370,7 +370,9 @@ pub struct Live {
 impl Live {
     /// Shows this text instead of the last one, cut to the terminal.
     pub fn show(&mut self, text: String) {
-        let rows: Vec<String> = text.lines().map(str::to_owned).collect();
+        // Rows without any text are not drawn.
+        let row = |line: &str| if line.is_empty() { " " } else { line }.to_owned();
+        let rows: Vec<String> = text.lines().map(row).collect();
         self.printer.show(&[], &rows);
         self.last = text;
     }

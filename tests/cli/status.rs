@@ -69,7 +69,7 @@ fn a_stack_is_told_from_nothing_over_parked_to_running() {
     let parked = place.run(STATUS).ends_with(0);
     expect_line(
         &parked,
-        "service     parked at 0 tasks; no image yet: `orderctl push IMAGE`",
+        "service     parked; no image yet: `orderctl push IMAGE`",
     );
     expect_line(&parked, "release     none yet");
     expect_line(&parked, "image       none runs");
@@ -176,7 +176,7 @@ fn a_part_that_may_not_be_read_says_so_and_hides_nothing_else() {
         &outcome,
         "  cannot be read: cloudwatch:DescribeAlarms: AccessDenied",
     );
-    expect_line(&outcome, "service     parked at 0 tasks");
+    expect_line(&outcome, "service     parked");
     let json = snapshot(&place);
     assert_eq!(
         (&json["alarms"], &json["database"]),
@@ -236,7 +236,20 @@ fn watching_on_a_terminal_draws_in_one_place_and_leaves_the_last_look() {
         outcome.stdout.contains("\u{1b}[1A"),
         "it never moved up: {outcome:?}"
     );
-    assert!(!outcome.stdout.contains("error"), "{outcome}");
+    assert!(!outcome.stdout.contains("error:"), "{outcome}");
+    // Empty lines are drawn too: what is drawn looks like what is printed.
+    let drawn = outcome.stdout.split("^C").next().unwrap();
+    let drawn = drawn.rsplit("Stack dev in").next().unwrap();
+    let between = drawn
+        .split("database")
+        .nth(1)
+        .unwrap()
+        .split("COLOUR")
+        .next();
+    assert!(
+        between.unwrap().len() > 80 + 60,
+        "no empty line in {outcome:?}"
+    );
     // Whoever hides the cursor must show it again.
     assert_eq!(
         outcome.stdout.matches("\u{1b}[?25l").count(),

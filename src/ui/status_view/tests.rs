@@ -1,5 +1,7 @@
 use std::collections::BTreeMap;
 
+use serde_json::{Value, json};
+
 use super::*;
 use crate::resource::{Class, Error};
 use crate::status::{Awaiting, Database, Member, Reason, Requests, Service, Tasks};
@@ -206,7 +208,7 @@ fn a_parked_service_says_how_it_starts() {
     let line = text.lines().find(|line| line.starts_with("service"));
     assert_eq!(
         line.unwrap(),
-        "service     parked at 0 tasks; no image yet: `orderctl push IMAGE`, then `orderctl deploy`"
+        "service     parked; no image yet: `orderctl push IMAGE`, then `orderctl deploy`"
     );
     let mut draining = parked();
     if let Part::Read(service) = &mut draining.service {
