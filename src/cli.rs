@@ -80,6 +80,8 @@ enum Command {
     Outputs(commands::outputs::OutputsArgs),
     Push(commands::push::PushArgs),
     Policy(commands::policy::PolicyArgs),
+    Status(commands::status::StatusArgs),
+    Logs(commands::logs::LogsArgs),
     Stacks(commands::stacks::StacksArgs),
     #[command(subcommand)]
     State(commands::state::StateCommand),
@@ -147,6 +149,8 @@ async fn run(
         Command::Outputs(args) => commands::outputs::run(args, globals, printer).await,
         Command::Policy(args) => commands::policy::run(args, globals, printer).await,
         Command::Push(args) => commands::push::run(args, globals, printer).await,
+        Command::Status(args) => commands::status::run(args, globals, printer).await,
+        Command::Logs(args) => commands::logs::run(args, globals, printer).await,
         Command::Stacks(args) => commands::stacks::run(args, globals, printer).await,
         Command::Init(args) => commands::init::run(&args, globals, printer),
         Command::Import(command) => commands::import::run(command, globals, printer).await,

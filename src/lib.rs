@@ -16,6 +16,7 @@
 //! - [`aws`]: clients, shared reads, error context.
 //! - [`policy`]: the permissions each command needs, as a policy of IAM.
 //! - [`state`]: the journal and cache of what exists.
+//! - [`status`]: what runs at this moment; [`logs`]: what the containers write.
 //! - [`sandbox`]: the local AWS.
 //! - [`ui`]: everything that is printed.
 //!
@@ -41,10 +42,12 @@ pub mod engine;
 pub mod image;
 pub mod import;
 pub mod kinds;
+pub mod logs;
 pub mod policy;
 pub mod resource;
 pub mod rollout;
 pub mod sandbox;
 pub mod stack;
 pub mod state;
+pub mod status;
 pub mod ui;

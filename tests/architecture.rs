@@ -62,10 +62,12 @@ fn every_module_names_only_what_lies_before_it() {
             &["rollout", "aws", "kinds", "resource", "AWS crates"],
         ),
         ("sandbox", &["sandbox"]),
+        ("status", &["status", "aws", "resource", "AWS crates"]),
+        ("logs", &["logs", "aws", "resource", "AWS crates"]),
         (
             "ui",
             &[
-                "ui", "engine", "image", "import", "resource", "rollout", "state",
+                "ui", "engine", "image", "import", "logs", "resource", "rollout", "state", "status",
             ],
         ),
     ];

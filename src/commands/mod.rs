@@ -8,6 +8,7 @@ mod hold;
 pub mod import;
 pub mod init;
 pub(crate) mod interrupt;
+pub mod logs;
 pub mod outputs;
 pub mod plan;
 pub mod policy;
@@ -18,6 +19,7 @@ pub mod sandbox;
 mod session;
 pub mod stacks;
 pub mod state;
+pub mod status;
 pub mod up;
 
 pub use error::CommandError;

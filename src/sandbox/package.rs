@@ -115,6 +115,7 @@ static FILES: &[Embedded] = &[
     embedded!("orderctl_sandbox/patches/elbv2.py"),
     embedded!("orderctl_sandbox/patches/iam.py"),
     embedded!("orderctl_sandbox/patches/logs.py"),
+    embedded!("orderctl_sandbox/patches/logs_events.py"),
     embedded!("orderctl_sandbox/patches/patching.py"),
     embedded!("orderctl_sandbox/patches/rds_clusters.py"),
     embedded!("orderctl_sandbox/patches/rds_groups.py"),

@@ -256,6 +256,34 @@ impl Printer {
         Style { colour }
     }
 
+    /// Says whether stdout takes nothing any more, so that whoever goes on writing may end.
+    pub fn is_stdout_closed(&self) -> bool {
+        self.outlets().stdout_end.is_some()
+    }
+
+    /// Says whether what stands on stdout is read on a terminal.
+    pub fn is_stdout_terminal(&self) -> bool {
+        self.0.surroundings.stdout_is_terminal
+    }
+
+    /// Begins to show data that changes, in one place of the terminal that stdout is. `None` where
+    /// there is none that can be drawn on.
+    pub fn open_live(&self) -> Option<Live> {
+        let around = &self.0.surroundings;
+        if self.is_json() || !around.stdout_is_terminal || around.in_ci || around.dumb {
+            return None;
+        }
+        let screen = Screen::new(ProgressDrawTarget::stdout_with_hz(UNASKED_DRAWS));
+        if screen.is_hidden() {
+            return None;
+        }
+        self.outlets().screen = Some(screen);
+        Some(Live {
+            printer: self.clone(),
+            last: String::new(),
+        })
+    }
+
     /// Says whether data was lost because stdout failed, other than by a reader that had enough.
     /// A program that ends so must not end with success.
     pub fn has_lost_data(&self) -> bool {
@@ -330,6 +358,32 @@ impl Printer {
             .outlets
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Data that is drawn over and over. When this is dropped, the last of it stays.
+pub struct Live {
+    printer: Printer,
+    last: String,
+}
+
+impl Live {
+    /// Shows this text instead of the last one, cut to the terminal.
+    pub fn show(&mut self, text: String) {
+        // Rows without any text are not drawn.
+        let row = |line: &str| if line.is_empty() { " " } else { line }.to_owned();
+        let rows: Vec<String> = text.lines().map(row).collect();
+        self.printer.show(&[], &rows);
+        self.last = text;
+    }
+}
+
+impl Drop for Live {
+    fn drop(&mut self) {
+        self.printer.close_screen();
+        if !self.last.is_empty() {
+            self.printer.data(&self.last);
+        }
     }
 }
 

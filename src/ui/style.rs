@@ -2,7 +2,7 @@
 
 use std::fmt::Display;
 
-use owo_colors::OwoColorize;
+use owo_colors::{AnsiColors, OwoColorize};
 
 /// Says whether the text for one stream is coloured, and colours it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -55,6 +55,23 @@ impl Style {
     pub fn red(&self, text: impl Display) -> String {
         if self.colour {
             text.red().to_string()
+        } else {
+            text.to_string()
+        }
+    }
+
+    /// Colours one of several things that are to be told apart; red is left to what failed.
+    pub fn tint(&self, number: usize, text: impl Display) -> String {
+        const TINTS: [AnsiColors; 6] = [
+            AnsiColors::Cyan,
+            AnsiColors::Yellow,
+            AnsiColors::Green,
+            AnsiColors::Magenta,
+            AnsiColors::Blue,
+            AnsiColors::BrightBlack,
+        ];
+        if self.colour {
+            text.color(TINTS[number % TINTS.len()]).to_string()
         } else {
             text.to_string()
         }

@@ -83,9 +83,67 @@ pub(super) fn clean(text: &str) -> String {
         .collect()
 }
 
+/// A text of others as it may stand on a terminal: colours and whatever else would steer it taken
+/// out, lines and tabs left as they are.
+pub(super) fn harmless(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text.chars().peekable();
+    while let Some(c) = rest.next() {
+        match c {
+            '\n' | '\t' => out.push(c),
+            // The end of a line on other systems.
+            '\r' if rest.peek() == Some(&'\n') => {}
+            '\u{1b}' => skip_sequence(&mut rest),
+            c if c.is_control() => {}
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+/// Skips what follows an escape character (ECMA-48): `[` up to its final letter, a string up to its
+/// terminator, else one character.
+fn skip_sequence(rest: &mut std::iter::Peekable<std::str::Chars<'_>>) {
+    match rest.peek() {
+        Some('[') => {
+            rest.next();
+            while rest.next_if(|c| (' '..='?').contains(c)).is_some() {}
+            rest.next_if(|c| ('@'..='~').contains(c));
+        }
+        Some(']' | 'P' | 'X' | '^' | '_') => {
+            while let Some(c) = rest.next_if(|c| *c != '\n') {
+                let ends = c == '\u{7}' || (c == '\u{1b}' && rest.next_if_eq(&'\\').is_some());
+                if ends {
+                    break;
+                }
+            }
+        }
+        _ => {
+            rest.next_if(|c| *c != '\n');
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_steers_a_terminal_goes_and_the_text_stays() {
+        for (text, shown) in [
+            ("plain\n\ttext", "plain\n\ttext"),
+            ("\u{1b}[31mred\u{1b}[0m", "red"),
+            ("a\u{1b}[2J\u{1b}[Hb", "ab"),
+            ("\u{1b}]0;title\u{7}a\u{1b}]8;;x\u{1b}\\b", "ab"),
+            // A string without an end does not take the next line with it.
+            ("a\u{1b}]0;never\nb", "a\nb"),
+            ("a\u{1b}\nb\u{1b}", "a\nb"),
+            ("over\rwritten\r\nnext\u{8}\u{9b}2J", "overwritten\nnext2J"),
+            ("größe \u{1f980}", "größe \u{1f980}"),
+        ] {
+            assert_eq!(harmless(text), shown, "{text:?}");
+        }
+    }
 
     #[test]
     fn durations_read_in_the_unit_that_fits() {

@@ -13,6 +13,8 @@ fn every_command_explains_itself() {
         ("plan", "plan --help"),
         ("down", "down --help"),
         ("outputs", "outputs --help"),
+        ("status", "status --help"),
+        ("logs", "logs --help"),
         ("stacks", "stacks --help"),
         ("state", "state --help"),
         ("state-list", "state list --help"),

@@ -4,7 +4,7 @@ use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
-use std::thread::{self, JoinHandle};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
@@ -19,7 +19,8 @@ const BY_ITSELF: Duration = Duration::from_secs(30);
 pub struct Running {
     child: Child,
     line: String,
-    stdout: Option<JoinHandle<String>>,
+    stdout: Receiver<Vec<u8>>,
+    data: Vec<u8>,
     stderr: Receiver<String>,
     said: String,
 }
@@ -32,10 +33,12 @@ impl Running {
             .spawn()
             .unwrap();
         let mut stdout = child.stdout.take().unwrap();
-        let stdout = thread::spawn(move || {
-            let mut text = String::new();
-            stdout.read_to_string(&mut text).unwrap();
-            text
+        let (bytes, data) = channel();
+        thread::spawn(move || {
+            let mut buffer = [0; 4096];
+            while let Ok(count @ 1..) = stdout.read(&mut buffer) {
+                let _nobody = bytes.send(buffer[..count].to_vec());
+            }
         });
         let lines = BufReader::new(child.stderr.take().unwrap()).lines();
         let (sender, stderr) = channel();
@@ -47,7 +50,8 @@ impl Running {
         Self {
             child,
             line: line.to_owned(),
-            stdout: Some(stdout),
+            stdout: data,
+            data: Vec::new(),
             stderr,
             said: String::new(),
         }
@@ -121,6 +125,23 @@ impl Running {
         }
     }
 
+    /// Returns once stdout has this text.
+    #[track_caller]
+    pub fn wait_for_data(&mut self, text: &str) {
+        while !String::from_utf8_lossy(&self.data).contains(text) {
+            match self.stdout.recv_timeout(PATIENCE) {
+                Ok(bytes) => self.data.extend(bytes),
+                Err(error) => {
+                    let data = String::from_utf8_lossy(&self.data);
+                    panic!(
+                        "no {text:?} ({error}) in\n{data}\n--- stderr\n{}",
+                        self.said
+                    )
+                }
+            }
+        }
+    }
+
     /// Waits for an end that nothing else brings about: it must come by itself, and within a time
     /// that is several times the promised one, because the machine may be busy.
     #[track_caller]
@@ -145,7 +166,8 @@ impl Running {
                 Err(RecvTimeoutError::Timeout) => panic!("it does not end:\n{}", self.said),
             }
         }
-        let stdout = self.stdout.take().unwrap().join().unwrap();
+        self.data.extend(self.stdout.iter().flatten());
+        let stdout = String::from_utf8(std::mem::take(&mut self.data)).unwrap();
         let status = self.child.wait().unwrap();
         Outcome {
             line: self.line.clone(),

@@ -19,6 +19,7 @@ MODULES = (
     "wafv2",
     "autoscaling",
     "logs",
+    "logs_events",
     "iam",
     "secretsmanager",
     "sns",
