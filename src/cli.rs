@@ -76,6 +76,7 @@ enum Command {
     Plan(commands::plan::PlanArgs),
     Down(commands::down::DownArgs),
     Outputs(commands::outputs::OutputsArgs),
+    Doctor(commands::doctor::DoctorArgs),
     Stacks(commands::stacks::StacksArgs),
     #[command(subcommand)]
     State(commands::state::StateCommand),
@@ -139,6 +140,7 @@ async fn run(
         Command::Plan(args) => commands::plan::run(args, globals, printer).await,
         Command::Down(args) => commands::down::run(args, globals, printer).await,
         Command::Outputs(args) => commands::outputs::run(args, globals, printer).await,
+        Command::Doctor(args) => commands::doctor::run(args, globals, printer).await,
         Command::Stacks(args) => commands::stacks::run(args, globals, printer).await,
         Command::Init(args) => commands::init::run(&args, globals, printer),
         Command::Import(command) => commands::import::run(command, globals, printer).await,

@@ -13,6 +13,7 @@
 //! - [`resource`]: what a kind is, typed references, the comparison of settings.
 //! - [`kinds`]: one file per kind of AWS resource, and the registry.
 //! - [`aws`]: clients, shared reads, error context.
+//! - [`doctor`]: what is wrong with a stack that runs, and what stands in the way of a new one.
 //! - [`state`]: the journal and cache of what exists.
 //! - [`sandbox`]: the local AWS.
 //! - [`ui`]: everything that is printed.
@@ -35,6 +36,7 @@ pub mod aws;
 pub mod cli;
 pub mod commands;
 pub mod config;
+pub mod doctor;
 pub mod engine;
 pub mod import;
 pub mod kinds;

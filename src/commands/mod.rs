@@ -1,5 +1,6 @@
 //! One file per verb: its arguments and its run.
 
+pub mod doctor;
 pub mod down;
 mod error;
 mod hold;

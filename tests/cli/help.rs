@@ -13,6 +13,7 @@ fn every_command_explains_itself() {
         ("plan", "plan --help"),
         ("down", "down --help"),
         ("outputs", "outputs --help"),
+        ("doctor", "doctor --help"),
         ("stacks", "stacks --help"),
         ("state", "state --help"),
         ("state-list", "state list --help"),
