@@ -340,7 +340,6 @@ mod tests {
             .action(action)
             .set_rule_name_within_rule_group(inner.map(str::to_owned))
             .build()
-            .unwrap()
     }
 
     fn sampled(rule: &'static str, samples: Vec<SampledHttpRequest>) -> Mock {

@@ -14,10 +14,6 @@ pub(super) const AREA: &str = "credentials";
 /// How long a first `up` takes at most, with some time to spare: Aurora is the longest part of it.
 const LONGEST_UP: Duration = Duration::from_secs(30 * 60);
 
-#[allow(
-    clippy::unused_async,
-    reason = "areas look the same from outside, and this one asks nobody"
-)]
 pub(super) async fn look(_aws: &Aws, needs: &Needs, chart: &mut Chart) -> Result<()> {
     let who = format!("{} in account {}", needs.caller, needs.account);
     if let Some(end) = needs.credentials_end

@@ -8,10 +8,6 @@ use crate::resource::Result;
 
 pub(super) const AREA: &str = "names";
 
-#[allow(
-    clippy::unused_async,
-    reason = "areas look the same from outside, and this one asks nobody"
-)]
 pub(super) async fn look(_aws: &Aws, needs: &Needs, chart: &mut Chart) -> Result<()> {
     match &needs.strangers {
         None => {}

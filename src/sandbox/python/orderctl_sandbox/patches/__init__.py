@@ -20,11 +20,13 @@ MODULES = (
     "autoscaling",
     "logs",
     "iam",
+    "iam_simulation",
     "secretsmanager",
     "sns",
     "ecr",
     "acm",
     "route53",
+    "servicequotas",
     "tagging",
 )
 
