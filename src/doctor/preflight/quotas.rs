@@ -252,6 +252,10 @@ async fn vpcs(aws: &Aws, needs: &Needs) -> Reckoning {
         let (mut all, mut ours) = (0, 0);
         while let Some(vpc) = pages.next().await {
             let vpc = vpc.of("ec2:DescribeVpcs")?;
+            // Those that other accounts share with this one count in theirs.
+            if vpc.owner_id().is_some_and(|owner| owner != needs.account) {
+                continue;
+            }
             all += 1;
             ours += usize::from(is_ours(vpc.tags(), needs));
         }
