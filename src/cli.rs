@@ -82,6 +82,7 @@ enum Command {
     Policy(commands::policy::PolicyArgs),
     Status(commands::status::StatusArgs),
     Logs(commands::logs::LogsArgs),
+    Doctor(commands::doctor::DoctorArgs),
     Stacks(commands::stacks::StacksArgs),
     #[command(subcommand)]
     State(commands::state::StateCommand),
@@ -151,6 +152,7 @@ async fn run(
         Command::Push(args) => commands::push::run(args, globals, printer).await,
         Command::Status(args) => commands::status::run(args, globals, printer).await,
         Command::Logs(args) => commands::logs::run(args, globals, printer).await,
+        Command::Doctor(args) => commands::doctor::run(args, globals, printer).await,
         Command::Stacks(args) => commands::stacks::run(args, globals, printer).await,
         Command::Init(args) => commands::init::run(&args, globals, printer),
         Command::Import(command) => commands::import::run(command, globals, printer).await,

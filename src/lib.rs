@@ -15,6 +15,7 @@
 //! - [`kinds`]: one file per kind of AWS resource, and the registry.
 //! - [`aws`]: clients, shared reads, error context.
 //! - [`policy`]: the permissions each command needs, as a policy of IAM.
+//! - [`doctor`]: what is wrong with a stack that runs, and what stands in the way of a new one.
 //! - [`state`]: the journal and cache of what exists.
 //! - [`status`]: what runs at this moment; [`logs`]: what the containers write.
 //! - [`sandbox`]: the local AWS.
@@ -38,6 +39,7 @@ pub mod aws;
 pub mod cli;
 pub mod commands;
 pub mod config;
+pub mod doctor;
 pub mod engine;
 pub mod image;
 pub mod import;

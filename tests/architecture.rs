@@ -56,6 +56,7 @@ fn every_module_names_only_what_lies_before_it() {
             &["image", "aws", "engine", "resource", "AWS crates"],
         ),
         ("import", &["import", "engine", "resource"]),
+        ("doctor", &["doctor", "aws", "resource", "AWS crates"]),
         ("policy", &["policy", "kinds", "resource"]),
         (
             "rollout",
@@ -67,7 +68,8 @@ fn every_module_names_only_what_lies_before_it() {
         (
             "ui",
             &[
-                "ui", "engine", "image", "import", "logs", "resource", "rollout", "state", "status",
+                "ui", "doctor", "engine", "image", "import", "logs", "resource", "rollout",
+                "state", "status",
             ],
         ),
     ];

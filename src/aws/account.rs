@@ -5,33 +5,30 @@ use aws_sdk_ec2::types::Filter;
 use super::{Answer, Aws, missing};
 use crate::resource::Result;
 
-impl Aws {
-    /// Who the credentials belong to, as the last part of an ARN: `user/alice`,
-    /// `assumed-role/deploy/ci` (`sts:GetCallerIdentity`).
-    pub async fn caller(&self) -> Result<String> {
-        let identity = self
-            .sts
-            .get_caller_identity()
-            .send()
-            .await
-            .of("sts:GetCallerIdentity")?;
-        let arn = identity
-            .arn
-            .ok_or_else(missing("sts:GetCallerIdentity", "Arn"))?;
-        Ok(arn.rsplit(':').next().unwrap_or(&arn).to_owned())
-    }
+/// Who calls.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Caller {
+    /// The account the credentials belong to.
+    pub account: String,
+    /// The ARN of the user, or of the session of a role.
+    pub arn: String,
+}
 
-    /// The account the credentials belong to (`sts:GetCallerIdentity`).
-    pub async fn account_id(&self) -> Result<String> {
+impl Aws {
+    /// Who the credentials belong to (`sts:GetCallerIdentity`).
+    pub async fn caller(&self) -> Result<Caller> {
         let identity = self
             .sts
             .get_caller_identity()
             .send()
             .await
             .of("sts:GetCallerIdentity")?;
-        identity
-            .account
-            .ok_or_else(missing("sts:GetCallerIdentity", "Account"))
+        Ok(Caller {
+            account: identity
+                .account
+                .ok_or_else(missing("sts:GetCallerIdentity", "Account"))?,
+            arn: identity.arn.unwrap_or_default(),
+        })
     }
 
     /// The region's Availability Zones by name, Local and Wavelength Zones left out

@@ -1,7 +1,7 @@
 //! All AWS clients of one run, built once from one configuration.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
@@ -11,6 +11,7 @@ use aws_smithy_runtime_api::client::interceptors::SharedInterceptor;
 use aws_smithy_types::retry::RetryConfig;
 use serde_json::Value;
 
+use super::expiry::{CredentialsEnd, noting_the_end};
 use super::observer::{CallCount, CallObserver};
 use super::reads::Reads;
 
@@ -48,6 +49,8 @@ pub struct Aws {
     pub iam: aws_sdk_iam::Client,
     /// CloudWatch Logs.
     pub logs: aws_sdk_cloudwatchlogs::Client,
+    /// Service Quotas.
+    pub quotas: aws_sdk_servicequotas::Client,
     /// Relational Database Service.
     pub rds: aws_sdk_rds::Client,
     /// Route 53.
@@ -67,13 +70,18 @@ pub struct Aws {
     pub(super) reads: Arc<Reads>,
     pub(super) recorded: Arc<Vec<(String, Value)>>,
     calls: CallCount,
+    credentials_end: CredentialsEnd,
 }
 
 impl Aws {
     /// Loads credentials and region the way every AWS tool does, and builds the clients. Makes no
     /// call to AWS.
     pub async fn connect(connection: &Connection) -> Self {
-        Self::build(&configuration(connection).await, None)
+        let (sdk, end) = noting_the_end(configuration(connection).await);
+        Self {
+            credentials_end: end,
+            ..Self::build(&sdk, None)
+        }
     }
 
     /// Builds the clients; `extra` sees every request before ours does.
@@ -100,6 +108,7 @@ impl Aws {
             elbv2: client!(aws_sdk_elasticloadbalancingv2),
             iam: client!(aws_sdk_iam),
             logs: client!(aws_sdk_cloudwatchlogs),
+            quotas: client!(aws_sdk_servicequotas),
             rds: client!(aws_sdk_rds),
             route53: client!(aws_sdk_route53),
             secrets: client!(aws_sdk_secretsmanager),
@@ -111,7 +120,13 @@ impl Aws {
             reads: Arc::new(Reads::fresh()),
             recorded: Arc::default(),
             calls,
+            credentials_end: CredentialsEnd::default(),
         }
+    }
+
+    /// When the credentials of the last call end; none if they do not, or if there was no call yet.
+    pub fn credentials_end(&self) -> Option<SystemTime> {
+        self.credentials_end.get()
     }
 
     /// The same clients with reads that are made once and shared, for one look at the whole stack.

@@ -3,12 +3,14 @@
 mod account;
 mod clients;
 mod error;
+mod expiry;
 mod objects;
 mod observer;
 mod reads;
 #[cfg(test)]
 pub(crate) mod testing;
 
+pub use account::Caller;
 pub use clients::{Aws, Connection};
 pub use error::{Answer, GoneIsNone, incomplete, missing};
 pub use objects::Bucket;

@@ -268,10 +268,10 @@ async fn begin(
         }
     }
     let _stop = hold.changing();
-    let by = aws.caller().await?;
+    let by = session.caller.rsplit(':').next().unwrap_or_default();
     let tags = [
         (IMAGE_TAG, tag_value(&image.named)),
-        (BY_TAG, tag_value(&by)),
+        (BY_TAG, tag_value(by)),
     ];
     let tags = Tags::from_pairs(tags);
     let revision = register_release(aws, &before.revision, CONTAINER, &image.uri, &tags).await?;

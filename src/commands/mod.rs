@@ -1,6 +1,7 @@
 //! One file per verb: its arguments and its run.
 
 pub mod deploy;
+pub mod doctor;
 pub mod down;
 mod error;
 mod follow;

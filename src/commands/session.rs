@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::CommandError;
-use crate::aws::{Aws, Bucket, Connection};
+use crate::aws::{Aws, Bucket, Caller, Connection};
 use crate::cli::Globals;
 use crate::config::{self, Environment, Overrides, Settings, Suffix};
 use crate::engine::{Context, Declaration, Events, Kept, Looks, READS_LAG};
@@ -140,6 +140,8 @@ pub(super) struct Session {
     pub(super) state: State,
     pub(super) aws: Arc<Aws>,
     pub(super) account: String,
+    /// The ARN of who calls.
+    pub(super) caller: String,
     pub(super) delays: Delays,
     /// The address of the sandbox, if the stack lives in one.
     pub(super) sandbox: Option<String>,
@@ -167,9 +169,15 @@ impl Session {
         printer: &Printer,
     ) -> Result<Self, CommandError> {
         let mut session = Self::connect(local, state, globals, printer).await?;
+        session.look_up_facts().await?;
+        Ok(session)
+    }
+
+    /// Reads what only a declaration needs: the zones, and whether there is an image.
+    pub(super) async fn look_up_facts(&mut self) -> Result<(), CommandError> {
         let Self {
             local, state, aws, ..
-        } = &session;
+        } = &*self;
         let names = Names::of(&local.suffix);
         let (repository, cluster, service) = (names.repository(), names.cluster(), names.service());
         let service = (cluster.as_str(), service.as_str());
@@ -178,13 +186,13 @@ impl Session {
             async { Ok(ecr::has_images(aws, &repository).await?) },
             async { Ok(ecs::running(aws, &state.stack, service).await?) },
         )?;
-        session.facts = Facts {
-            account: session.account.clone(),
+        self.facts = Facts {
+            account: self.account.clone(),
             availability_zones,
             has_image,
             running,
         };
-        Ok(session)
+        Ok(())
     }
 
     /// Opens the stack without the facts that only a declaration needs.
@@ -206,7 +214,7 @@ impl Session {
         let has_state = state.is_some();
         let (connection, delays) = connection(&local.settings, globals, printer).await?;
         let aws = Arc::new(Aws::connect(&connection).await);
-        let account = aws.account_id().await?;
+        let Caller { account, arn } = aws.caller().await?;
         let region = local.settings.config.region.clone();
         let state = state.unwrap_or_else(|| State::new(local.suffix.as_str(), region));
         local.check_account(&state, &account)?;
@@ -222,6 +230,7 @@ impl Session {
             state,
             aws,
             account,
+            caller: arn,
             delays,
             sandbox: sandbox.flatten(),
             has_state,

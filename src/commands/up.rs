@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::hold::Hold;
 use super::session::{DONE, Local, Session};
-use super::{CommandError, outputs, recover};
+use super::{CommandError, doctor, outputs, recover};
 use crate::cli::Globals;
 use crate::config::{Config, Tls};
 use crate::engine::{self, ApplyOptions, Context, Declaration, Plan, PlanOptions, Report};
@@ -19,7 +19,8 @@ use crate::ui::{Printer, plan_view, progress};
 /// Brings the stack to what is declared.
 ///
 /// Shows the plan, asks, and makes, changes and deletes what it takes. After any interruption the
-/// same command goes on where it was.
+/// same command goes on where it was. Of a stack that is not there yet, it first looks ahead, as
+/// `doctor --preflight` does.
 #[derive(Args, Debug)]
 pub struct UpArgs {
     /// Do not ask
@@ -34,6 +35,9 @@ pub struct UpArgs {
     /// Take over resources that have the stack's names but not its tags
     #[arg(long)]
     adopt: bool,
+    /// Make a first `up` without looking ahead at quotas, permissions and the like
+    #[arg(long)]
+    skip_preflight: bool,
 }
 
 /// Runs the command.
@@ -64,6 +68,11 @@ async fn up(
         hold.unless_stopped(answer).await?;
         // Whoever thought about the answer let time pass.
         reads = reads.filter(|_| args.yes);
+    }
+    if found == 0 && !session.has_state && !args.skip_preflight {
+        let looked = async { Ok::<_, CommandError>(doctor::before_up(&session).await) };
+        let findings = hold.unless_stopped(looked).await?;
+        doctor::judge(&findings, &session, printer)?;
     }
     let is_released = session.release(&args.allow_replace);
     let declaration = session.declaration()?;

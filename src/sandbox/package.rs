@@ -30,6 +30,7 @@ macro_rules! embedded {
 static FILES: &[Embedded] = &[
     embedded!("orderctl_sandbox/__init__.py"),
     embedded!("orderctl_sandbox/__main__.py"),
+    embedded!("orderctl_sandbox/answers.py"),
     embedded!("orderctl_sandbox/behaviour/__init__.py"),
     embedded!("orderctl_sandbox/behaviour/acm.py"),
     embedded!("orderctl_sandbox/behaviour/autoscaling.py"),
@@ -114,6 +115,7 @@ static FILES: &[Embedded] = &[
     embedded!("orderctl_sandbox/patches/ecs_task_definitions.py"),
     embedded!("orderctl_sandbox/patches/elbv2.py"),
     embedded!("orderctl_sandbox/patches/iam.py"),
+    embedded!("orderctl_sandbox/patches/iam_simulation.py"),
     embedded!("orderctl_sandbox/patches/logs.py"),
     embedded!("orderctl_sandbox/patches/logs_events.py"),
     embedded!("orderctl_sandbox/patches/patching.py"),
@@ -121,6 +123,7 @@ static FILES: &[Embedded] = &[
     embedded!("orderctl_sandbox/patches/rds_groups.py"),
     embedded!("orderctl_sandbox/patches/route53.py"),
     embedded!("orderctl_sandbox/patches/secretsmanager.py"),
+    embedded!("orderctl_sandbox/patches/servicequotas.py"),
     embedded!("orderctl_sandbox/patches/sns.py"),
     embedded!("orderctl_sandbox/patches/tagging.py"),
     embedded!("orderctl_sandbox/patches/wafv2.py"),

@@ -31,6 +31,7 @@ use crate::resource::{Declared, Handle, NODE_TAG, Resource, STACK_TAG, Tags};
 
 pub use names::{CONTAINER, Names};
 pub use outputs::NAMES as OUTPUT_NAMES;
+pub use security::{APP_PORT, DB_PORT};
 
 /// What the declaration must know of the account before anything is planned.
 #[derive(Clone, Debug, PartialEq)]

@@ -70,6 +70,26 @@ impl Names {
         self.name("order-api")
     }
 
+    /// The secret with the database user's credentials.
+    pub fn db_secret(&self) -> String {
+        self.name("order-api-db-password")
+    }
+
+    /// The role ECS starts tasks with.
+    pub fn execution_role(&self) -> String {
+        self.name("ecs-task-exec")
+    }
+
+    /// The role the application has.
+    pub fn task_role(&self) -> String {
+        self.name("ecs-task")
+    }
+
+    /// The role ECS shifts traffic with.
+    pub fn load_balancer_role(&self) -> String {
+        self.name("ecs-lb")
+    }
+
     /// The alarm on the service's 5XX answers, which rolls releases back.
     pub fn high_errors_alarm(&self) -> String {
         self.name("order-api-high-errors")
@@ -114,6 +134,13 @@ mod tests {
             (names.green(), name_of("green-target-group", "name")),
             (names.web_acl(), name_of("web-acl", "name")),
             (names.db_cluster(), name_of("db-cluster", "identifier")),
+            (names.db_secret(), name_of("db-secret", "name")),
+            (names.execution_role(), name_of("execution-role", "name")),
+            (names.task_role(), name_of("task-role", "name")),
+            (
+                names.load_balancer_role(),
+                name_of("load-balancer-role", "name"),
+            ),
             (
                 names.high_errors_alarm(),
                 name_of("high-errors-alarm", "name"),

@@ -11,9 +11,9 @@ use crate::kinds::ec2::{
 use crate::resource::{Declared, Handle};
 
 /// The port the container listens on.
-pub(super) const APP_PORT: u16 = 8080;
+pub const APP_PORT: u16 = 8080;
 /// The port MySQL listens on.
-pub(super) const DB_PORT: u16 = 3306;
+pub const DB_PORT: u16 = 3306;
 
 /// The three security groups.
 pub(super) struct Security {

@@ -3,6 +3,7 @@
 
 mod board;
 pub mod difference_view;
+pub mod doctor_view;
 pub mod import_view;
 pub mod json;
 pub mod logs_view;

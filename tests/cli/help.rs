@@ -15,6 +15,7 @@ fn every_command_explains_itself() {
         ("outputs", "outputs --help"),
         ("status", "status --help"),
         ("logs", "logs --help"),
+        ("doctor", "doctor --help"),
         ("stacks", "stacks --help"),
         ("state", "state --help"),
         ("state-list", "state list --help"),

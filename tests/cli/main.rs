@@ -6,6 +6,7 @@
 #[path = "../driver/mod.rs"]
 mod driver;
 
+mod doctor;
 mod help;
 mod import;
 mod interruption;

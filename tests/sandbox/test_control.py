@@ -311,9 +311,8 @@ class EndpointTest(ControlTest):
     def test_the_bare_path_lists_what_there_is(self):
         resources = self.server.control("")["resources"]
         self.assertEqual(["GET", "POST", "DELETE"], resources["faults"])
-        self.assertEqual(
-            ["clock", "calls", "faults", "held", "release", "latency", "copies", "quotas", "consistency"], list(resources)
-        )
+        told = ["quotas", "denied-actions", "blocked-requests", "consistency"]
+        self.assertEqual(["clock", "calls", "faults", "held", "release", "latency", "copies", *told], list(resources))
 
     def test_what_makes_no_sense_is_refused(self):
         self.assert_bad(404, "faults", "fault")

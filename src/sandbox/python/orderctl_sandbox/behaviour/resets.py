@@ -1,12 +1,12 @@
 """``POST /moto-api/reset``: an empty account, to which nothing is on its way any more.
 
-What was due is dropped; what was too new to be seen, or still listed (section 1 rule 6), is forgotten; the time, the
-limits and the lag stay as they are.
+What was due is dropped; what was too new to be seen, or still listed (section 1 rule 6), is forgotten, and so is what the
+control endpoint has said of permissions and blocked requests; the time, the limits and the lag stay as they are.
 """
 
 from moto.moto_api._internal.models import MotoAPIBackend
 
-from .. import consistency
+from .. import answers, consistency
 from ..clock import CLOCK
 from ..patches.patching import wrap
 from . import tagging
@@ -21,3 +21,4 @@ def apply() -> None:
         CLOCK.clear()
         consistency.configure(consistency.lag())
         tagging.forget()
+        answers.forget()

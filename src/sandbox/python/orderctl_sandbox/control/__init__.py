@@ -27,6 +27,9 @@ with 400, 404 or 405 and ``{"error": "…"}``, which says what is allowed.
                           and a ``pid`` of its own, no faults, no latency and an empty log; it ends with its original
 ``GET quotas``            the limits of the account
 ``POST quotas``           ``{"elastic-ips": 3}`` changes those named
+``POST denied-actions``   ``{"actions": ["ec2:CreateVpc", "rds:*"]}`` are denied by IAM's simulation; ``[]`` allows all again
+``POST blocked-requests`` ``{"rule": "RateLimitRule", "address": "203.0.113.9", "weight": 40}`` is added to the samples of that
+                          rule; ``inner``, ``country``, ``method`` and ``path`` as well, where wanted
 ``GET consistency``       ``lag``, for how many sandbox seconds reads miss what is new
 ``POST consistency``      ``{"lag": 10}`` changes it and forgets what is new; 0 switches off
 ========================  =============================================================================================

@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterable
 from typing import Any
 from urllib.parse import parse_qsl
 
-from .. import consistency
+from .. import answers, consistency
 from ..clock import CLOCK
 from ..quotas import QUOTAS
-from .checks import BadRequest, MethodNotAllowed, NotFound, Refused, check_names, number, truth, whole_number
+from .checks import BadRequest, MethodNotAllowed, NotFound, Refused, check_names, number, text, truth, whole_number
 from .copies import Copies
 from .state import Control
 
@@ -47,6 +47,14 @@ class ControlEndpoint:
             },
             "copies": {"POST": copies.make},
             "quotas": {"GET": lambda _request, _query: dict(QUOTAS), "POST": self._set_quotas},
+            "denied-actions": {
+                "GET": lambda _request, _query: {"actions": list(answers.DENIED)},
+                "POST": self._deny_actions,
+            },
+            "blocked-requests": {
+                "GET": lambda _request, _query: {"requests": list(answers.BLOCKED)},
+                "POST": self._block_request,
+            },
             "consistency": {"GET": lambda _request, _query: {"lag": control.lag}, "POST": self._set_lag},
         }
 
@@ -122,6 +130,32 @@ class ControlEndpoint:
         with self.control.lock:
             QUOTAS.update(limits)
             return dict(QUOTAS)
+
+    def _deny_actions(self, request: dict[str, Any], _query: dict[str, Any]) -> dict[str, Any]:
+        check_names(request, ("actions",))
+        actions = request.get("actions")
+        if not isinstance(actions, list) or not all(isinstance(it, str) and ":" in it for it in actions):
+            raise BadRequest(f"'actions' is {actions!r}; it has to be a list of actions, as ec2:CreateVpc or rds:*")
+        with self.control.lock:
+            answers.DENIED[:] = actions
+        return {"actions": actions}
+
+    def _block_request(self, request: dict[str, Any], _query: dict[str, Any]) -> dict[str, Any]:
+        check_names(request, ("rule", "inner", "address", "country", "method", "path", "weight"))
+        blocked = {
+            "rule": text(request, "rule"),
+            "inner": text(request, "inner"),
+            "address": text(request, "address"),
+            "country": text(request, "country") or "US",
+            "method": text(request, "method") or "GET",
+            "path": text(request, "path") or "/",
+            "weight": whole_number(request, "weight", 1, 1),
+        }
+        if not blocked["rule"] or not blocked["address"]:
+            raise BadRequest("'rule' and 'address' are needed")
+        with self.control.lock:
+            answers.BLOCKED.append(blocked)
+        return blocked
 
     def _set_lag(self, request: dict[str, Any], _query: dict[str, Any]) -> dict[str, Any]:
         check_names(request, ("lag",))

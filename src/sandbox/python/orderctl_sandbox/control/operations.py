@@ -25,6 +25,7 @@ _MODELS = {
     "es": ("es", "opensearch"),
     "monitoring": ("cloudwatch",),
     "s3": ("s3", "s3control"),
+    "servicequotas": ("service-quotas",),
     "ses": ("ses", "sesv2"),
     "states": ("stepfunctions",),
     "tagging": ("resourcegroupstaggingapi",),

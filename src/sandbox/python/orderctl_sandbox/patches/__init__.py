@@ -21,11 +21,13 @@ MODULES = (
     "logs",
     "logs_events",
     "iam",
+    "iam_simulation",
     "secretsmanager",
     "sns",
     "ecr",
     "acm",
     "route53",
+    "servicequotas",
     "tagging",
 )
 

@@ -2,12 +2,13 @@
 
 Gaps (moto 5.2.5): the duplicate error has a code AWS does not use and IP sets are never duplicates; lock tokens of IP
 sets are no UUIDs; an update keeps what it is not told again; a resource can have several web ACLs and keeps them when
-it is gone; what is in use can be deleted; ListResourcesForWebACL is missing; tags of nothing are an empty list and
+it is gone; what is in use can be deleted; ListResourcesForWebACL and GetSampledRequests are missing; tags of nothing are an empty list and
 outlive their owner.
 Restores: field guide section 5 "Web ACL / IP set" and "WAF association".
 """
 
 import json
+import time
 from typing import Any
 
 from moto.core.exceptions import JsonRESTError
@@ -17,6 +18,7 @@ from moto.wafv2.exceptions import WAFNonexistentItemException, WAFV2DuplicateIte
 from moto.wafv2.models import FakeIPSet, WAFV2Backend, wafv2_backends
 from moto.wafv2.responses import WAFV2Response
 
+from .. import answers
 from .patching import add, wrap
 
 
@@ -46,7 +48,8 @@ def _disassociate(backend: WAFV2Backend, resource_arn: str) -> None:
 
 
 def apply() -> None:
-    """Patches items, associations and tags."""
+    """Patches items, associations, samples and tags."""
+    _apply_samples()
     _apply_items()
     _apply_associations()
     _apply_tags()
@@ -132,6 +135,40 @@ def _apply_associations() -> None:
             if (":elasticloadbalancing:" in arn) == (kind == "APPLICATION_LOAD_BALANCER")
         ]
         return 200, {}, json.dumps({"ResourceArns": arns})
+
+
+def _apply_samples() -> None:
+    @add(WAFV2Response, "get_sampled_requests")
+    def get_sampled_requests(self):
+        if self._get_param("WebAclArn") not in self.wafv2_backend.wacls:
+            raise WAFNonexistentItemException
+        rule = self._get_param("RuleMetricName")
+        samples = [_sample(blocked) for blocked in answers.BLOCKED if blocked["rule"] == rule]
+        answer = {
+            "SampledRequests": samples[: int(self._get_param("MaxItems"))],
+            "PopulationSize": sum(sample["Weight"] for sample in samples),
+            "TimeWindow": self._get_param("TimeWindow"),
+        }
+        return 200, {}, json.dumps(answer)
+
+
+def _sample(blocked: dict[str, Any]) -> dict[str, Any]:
+    sample = {
+        "Request": {
+            "ClientIP": blocked["address"],
+            "Country": blocked["country"],
+            "URI": blocked["path"],
+            "Method": blocked["method"],
+            "HTTPVersion": "HTTP/2.0",
+            "Headers": [],
+        },
+        "Weight": blocked["weight"],
+        "Timestamp": time.time(),
+        "Action": "BLOCK",
+    }
+    if blocked["inner"]:
+        sample["RuleNameWithinRuleGroup"] = f"AWS#{blocked['rule']}#{blocked['inner']}"
+    return sample
 
 
 def _apply_tags() -> None:
