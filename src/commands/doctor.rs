@@ -1,5 +1,6 @@
 //! `orderctl doctor`: finds out what is wrong with the stack, or what `up` will meet.
 
+use std::collections::BTreeSet;
 use std::process::ExitCode;
 
 use clap::Args;
@@ -11,6 +12,7 @@ use crate::config::{Capacity, Config, Credentials, Nat, Tls};
 use crate::doctor::preflight::{Certificate, Needs, Tasks};
 use crate::doctor::{self, Finding, Severity, Subject, preflight};
 use crate::engine::{self, Events, Plan, PlanOptions};
+use crate::policy;
 use crate::stack::{APP_PORT, CONTAINER, DB_PORT, Names};
 use crate::ui::{Printer, doctor_view};
 
@@ -209,11 +211,20 @@ fn needs(session: &Session) -> Needs {
         secret: (config.database.credentials == Credentials::Secret).then_some(secret),
         certificate: certificate(config),
         strangers: None,
-        actions: ACTIONS_OF_UP
-            .iter()
-            .map(|&action| action.to_owned())
-            .collect(),
+        actions: actions(session),
     }
+}
+
+/// The actions that an `up` of what is declared may call.
+fn actions(session: &Session) -> Vec<String> {
+    let account = session.account.clone();
+    // A declaration that is wrong is told by the plan.
+    let Ok(subject) = super::policy::subject(&session.local, Some(account)) else {
+        return Vec::new();
+    };
+    let pairs = policy::actions(policy::Verb::Up, &subject).into_iter();
+    let actions: BTreeSet<String> = pairs.map(|(action, _)| action).collect();
+    actions.into_iter().collect()
 }
 
 fn certificate(config: &Config) -> Certificate {
@@ -227,138 +238,3 @@ fn certificate(config: &Config) -> Certificate {
         _ => Certificate::Nothing,
     }
 }
-
-/// The actions that an `up` from nothing calls with default settings.
-const ACTIONS_OF_UP: &[&str] = &[
-    "acm:AddTagsToCertificate",
-    "acm:DescribeCertificate",
-    "acm:ImportCertificate",
-    "acm:ListCertificates",
-    "acm:ListTagsForCertificate",
-    "application-autoscaling:DescribeScalableTargets",
-    "application-autoscaling:DescribeScalingPolicies",
-    "application-autoscaling:ListTagsForResource",
-    "application-autoscaling:PutScalingPolicy",
-    "application-autoscaling:RegisterScalableTarget",
-    "application-autoscaling:TagResource",
-    "cloudwatch:DescribeAlarms",
-    "cloudwatch:GetDashboard",
-    "cloudwatch:ListTagsForResource",
-    "cloudwatch:PutDashboard",
-    "cloudwatch:PutMetricAlarm",
-    "cloudwatch:TagResource",
-    "ec2:AllocateAddress",
-    "ec2:AssociateRouteTable",
-    "ec2:AttachInternetGateway",
-    "ec2:AuthorizeSecurityGroupEgress",
-    "ec2:AuthorizeSecurityGroupIngress",
-    "ec2:CreateInternetGateway",
-    "ec2:CreateNatGateway",
-    "ec2:CreateRoute",
-    "ec2:CreateRouteTable",
-    "ec2:CreateSecurityGroup",
-    "ec2:CreateSubnet",
-    "ec2:CreateTags",
-    "ec2:CreateVpc",
-    "ec2:CreateVpcEndpoint",
-    "ec2:DescribeAddresses",
-    "ec2:DescribeAvailabilityZones",
-    "ec2:DescribeInternetGateways",
-    "ec2:DescribeNatGateways",
-    "ec2:DescribeRouteTables",
-    "ec2:DescribeSecurityGroupRules",
-    "ec2:DescribeSecurityGroups",
-    "ec2:DescribeSubnets",
-    "ec2:DescribeVpcAttribute",
-    "ec2:DescribeVpcEndpoints",
-    "ec2:DescribeVpcs",
-    "ec2:ModifySubnetAttribute",
-    "ec2:ModifyVpcAttribute",
-    "ec2:RevokeSecurityGroupEgress",
-    "ecr:CreateRepository",
-    "ecr:DescribeRepositories",
-    "ecr:GetLifecyclePolicy",
-    "ecr:ListImages",
-    "ecr:ListTagsForResource",
-    "ecr:PutLifecyclePolicy",
-    "ecr:TagResource",
-    "ecs:CreateCluster",
-    "ecs:CreateService",
-    "ecs:DescribeClusters",
-    "ecs:DescribeServices",
-    "ecs:DescribeTaskDefinition",
-    "ecs:ListTaskDefinitions",
-    "ecs:PutClusterCapacityProviders",
-    "ecs:RegisterTaskDefinition",
-    "ecs:TagResource",
-    "elasticloadbalancing:AddTags",
-    "elasticloadbalancing:CreateListener",
-    "elasticloadbalancing:CreateLoadBalancer",
-    "elasticloadbalancing:CreateRule",
-    "elasticloadbalancing:CreateTargetGroup",
-    "elasticloadbalancing:DescribeListeners",
-    "elasticloadbalancing:DescribeLoadBalancerAttributes",
-    "elasticloadbalancing:DescribeLoadBalancers",
-    "elasticloadbalancing:DescribeRules",
-    "elasticloadbalancing:DescribeTags",
-    "elasticloadbalancing:DescribeTargetGroupAttributes",
-    "elasticloadbalancing:DescribeTargetGroups",
-    "elasticloadbalancing:DescribeTargetHealth",
-    "elasticloadbalancing:ModifyLoadBalancerAttributes",
-    "elasticloadbalancing:ModifyTargetGroupAttributes",
-    "elasticloadbalancing:SetWebAcl",
-    "iam:AttachRolePolicy",
-    "iam:CreateRole",
-    "iam:CreateServiceLinkedRole",
-    "iam:GetRole",
-    "iam:GetRolePolicy",
-    "iam:ListAttachedRolePolicies",
-    "iam:ListRolePolicies",
-    "iam:ListRoles",
-    "iam:PassRole",
-    "iam:PutRolePolicy",
-    "iam:TagRole",
-    "logs:CreateLogGroup",
-    "logs:DescribeLogGroups",
-    "logs:DescribeMetricFilters",
-    "logs:ListTagsForResource",
-    "logs:PutMetricFilter",
-    "logs:PutRetentionPolicy",
-    "logs:TagResource",
-    "rds:AddTagsToResource",
-    "rds:CreateDBCluster",
-    "rds:CreateDBClusterParameterGroup",
-    "rds:CreateDBInstance",
-    "rds:CreateDBSubnetGroup",
-    "rds:DescribeDBClusterParameterGroups",
-    "rds:DescribeDBClusterParameters",
-    "rds:DescribeDBClusters",
-    "rds:DescribeDBInstances",
-    "rds:DescribeDBSubnetGroups",
-    "rds:ListTagsForResource",
-    "rds:ModifyDBClusterParameterGroup",
-    "secretsmanager:CreateSecret",
-    "secretsmanager:DescribeSecret",
-    "secretsmanager:GetRandomPassword",
-    "secretsmanager:GetSecretValue",
-    "secretsmanager:TagResource",
-    "sns:CreateTopic",
-    "sns:GetTopicAttributes",
-    "sns:ListTagsForResource",
-    "sns:TagResource",
-    "ssm:AddTagsToResource",
-    "ssm:GetParameter",
-    "ssm:ListTagsForResource",
-    "ssm:PutParameter",
-    "tag:GetResources",
-    "wafv2:AssociateWebACL",
-    "wafv2:CreateIPSet",
-    "wafv2:CreateWebACL",
-    "wafv2:GetIPSet",
-    "wafv2:GetWebACL",
-    "wafv2:GetWebACLForResource",
-    "wafv2:ListIPSets",
-    "wafv2:ListTagsForResource",
-    "wafv2:ListWebACLs",
-    "wafv2:TagResource",
-];
