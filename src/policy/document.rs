@@ -9,10 +9,13 @@ use super::Grant;
 /// How many characters a managed policy may have, white space not counted.
 pub const LIMIT: usize = 6144;
 
+/// A condition as text, and resources.
+type Scope<'a> = (String, &'a [String]);
+
 /// Puts grants into as few documents as IAM's size allows. What is allowed on the same resources under the
 /// same condition is one statement.
 pub fn documents(grants: &[Grant]) -> Vec<Value> {
-    let mut grouped: BTreeMap<(String, &[String]), (Option<&Value>, Vec<&str>)> = BTreeMap::new();
+    let mut grouped: BTreeMap<Scope<'_>, (Option<&Value>, Vec<&str>)> = BTreeMap::new();
     for grant in grants {
         let condition = grant.condition.as_ref();
         let key = (

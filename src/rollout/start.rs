@@ -6,7 +6,7 @@ use aws_sdk_applicationautoscaling::types::{
     ScalableDimension, ScalableTarget, ServiceNamespace, SuspendedState,
 };
 use aws_sdk_cloudwatch::operation::describe_alarms::DescribeAlarmsOutput;
-use aws_sdk_cloudwatch::types::StateValue;
+use aws_sdk_cloudwatch::types::{MetricAlarm, StateValue};
 use aws_sdk_ecs::types::{
     DeploymentConfiguration, DeploymentLifecycleHook, DeploymentLifecycleHookAction,
     DeploymentLifecycleHookStage, DeploymentLifecycleHookTargetType,
@@ -271,8 +271,11 @@ pub async fn ringing(aws: &Aws, alarms: &[String]) -> Result<Vec<String>> {
         .collect::<std::result::Result<_, _>>()
         .await
         .of("cloudwatch:DescribeAlarms")?;
-    let names = pages.iter().flat_map(|page| page.metric_alarms());
-    Ok(names
+    // Some emulators ignore the state when they are given names.
+    let is_ringing = |alarm: &&MetricAlarm| alarm.state_value() == Some(&StateValue::Alarm);
+    let alarms = pages.iter().flat_map(|page| page.metric_alarms());
+    Ok(alarms
+        .filter(is_ringing)
         .filter_map(|alarm| alarm.alarm_name().map(str::to_owned))
         .collect())
 }

@@ -20,12 +20,15 @@ fn a_release_goes_on_whoever_dies_and_is_picked_up_at_every_stage() {
         let old = stage.ask("/orders").1;
         let new = stage.push(&tag);
         let users = stage.users();
+        stage.stand_still();
         let mut release = stage.start(&format!(
             "deploy {tag} --yes --strategy canary --step-bake 1"
         ));
-        release.wait_for(&format!("  {name} "));
+        release.wait_for("running");
+        stage.halt_at(name);
         release.kill();
         drop(release);
+        stage.go_on();
         stage.run("deploy --resume").ends_with(0);
         users.were_served_by(&[&old, &new]);
         assert_eq!(stage.ask("/orders").1, new, "killed at {name}");

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::driver::{Outcome, Running, Sandbox, Workplace};
+use crate::driver::{Outcome, Running, Sandbox, Workplace, http};
 
 const NAME: &str = "order-api-dev";
 
@@ -82,6 +82,40 @@ impl Stage {
             .as_str()
             .unwrap()
             .to_owned()
+    }
+
+    fn clock(&self, order: &Value) {
+        let path = "/orderctl/sandbox/control/clock";
+        http::post_to(self.sandbox.endpoint(), path, &order.to_string());
+    }
+
+    /// Stops the time of the local AWS.
+    pub(crate) fn stand_still(&self) {
+        self.clock(&json!({ "freeze": true }));
+    }
+
+    /// Lets it go on.
+    pub(crate) fn go_on(&self) {
+        self.clock(&json!({ "freeze": false }));
+    }
+
+    /// Lets time pass, second by second, until the deployment under way has come to a stage.
+    pub(crate) fn halt_at(&self, name: &str) {
+        for _ in 0..1000 {
+            if self.newest()["lifecycleStage"] == name {
+                return;
+            }
+            self.clock(&json!({ "advance": 1 }));
+        }
+        panic!("the deployment never comes to {name}: {}", self.newest());
+    }
+
+    /// The newest deployment of the service.
+    fn newest(&self) -> Value {
+        let arn = &self.service()["currentServiceDeployment"];
+        let request = json!({ "serviceDeploymentArns": [arn] });
+        let target = "AmazonEC2ContainerServiceV20141113.DescribeServiceDeployments";
+        self.sandbox.call("ecs", target, &request)["serviceDeployments"][0].clone()
     }
 
     /// The service as AWS shows it.
