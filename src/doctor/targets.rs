@@ -70,7 +70,9 @@ pub(super) async fn look(aws: &Aws, subject: &Subject, chart: &mut Chart) -> Res
             .mended_by(fix);
     }
     let text = format!("{best} of {wanted} targets are healthy");
-    if best >= wanted {
+    if wanted == 0 {
+        chart.fine("no task is wanted, and so no target");
+    } else if best >= wanted {
         chart.fine(text);
     } else if !told {
         chart

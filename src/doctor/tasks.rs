@@ -71,7 +71,7 @@ fn counts(service: &Service, short: bool, chart: &mut Chart) {
 
 /// The trouble that the service's events tell of, as far as it is not over.
 fn events(service: &Service, short: bool, chart: &mut Chart) {
-    let mut told: BTreeMap<&str, (&str, Vec<String>)> = BTreeMap::new();
+    let mut told: BTreeMap<&str, (&str, Vec<&str>, Vec<String>)> = BTreeMap::new();
     for event in service.events() {
         let age = reads::seconds_since(event.created_at());
         let is_recent = age.is_some_and(|age| age <= RECENT);
@@ -79,15 +79,20 @@ fn events(service: &Service, short: bool, chart: &mut Chart) {
         if let Some((title, fix)) = trouble_in_event(message)
             && is_recent
         {
-            let entry = told.entry(title).or_insert((fix, Vec::new()));
-            entry.1.push(line(event));
+            let (_, messages, lines) = told.entry(title).or_insert((fix, Vec::new(), Vec::new()));
+            // ECS says the same again and again; the newest comes first.
+            if !messages.contains(&message) {
+                messages.push(message);
+                lines.push(line(event));
+            }
         }
     }
-    let severity = match short {
+    // A release that cannot start its tasks is no less a problem for the old ones that still run.
+    let severity = match short || is_released(service) {
         true => Severity::Problem,
         false => Severity::Warning,
     };
-    for (title, (fix, lines)) in told {
+    for (title, (fix, _, lines)) in told {
         chart
             .add(severity, title)
             .shown_by(lines.into_iter().take(3))
@@ -161,15 +166,19 @@ fn severity(diagnosis: &Diagnosis, tasks: &[Task], service: &Service) -> Severit
     }
     let concerns_now = |task: &Task| {
         let is_current = task.task_definition_arn() == service.task_definition();
-        let is_released = service.deployments().len() > 1;
         let age = reads::seconds_since(stopped_at(task));
-        age.is_none_or(|age| age <= RECENT) && (is_current || is_released)
+        age.is_none_or(|age| age <= RECENT) && (is_current || is_released(service))
     };
     let is_short = service.running_count() < service.desired_count();
     match is_short || tasks.iter().any(concerns_now) {
         true => Severity::Problem,
         false => Severity::Warning,
     }
+}
+
+/// Whether a deployment is under way.
+fn is_released(service: &Service) -> bool {
+    service.deployments().len() > 1
 }
 
 fn title(diagnosis: &Diagnosis, tasks: &[Task]) -> String {
