@@ -13,6 +13,8 @@ fn every_command_explains_itself() {
         ("plan", "plan --help"),
         ("down", "down --help"),
         ("outputs", "outputs --help"),
+        ("push", "push --help"),
+        ("policy", "policy --help"),
         ("stacks", "stacks --help"),
         ("state", "state --help"),
         ("state-list", "state list --help"),
