@@ -11,7 +11,7 @@ use crate::commands::interrupt::Interrupt;
 use crate::commands::{self, CommandError};
 use crate::ui::{ColorChoice, Printer, PrinterOptions};
 
-/// Stands up, watches and tears down the order-API stack on AWS.
+/// Stands up, releases onto, watches and tears down the order-API stack on AWS.
 ///
 /// Exit codes: 0 done, 1 failed, 2 usage or configuration, 3 locked, 4 `plan --detailed-exitcode`
 /// found changes, 130 interrupted.

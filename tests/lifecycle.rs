@@ -108,7 +108,7 @@ fn a_fresh_stack_is_as_contracted_parked_and_running() {
     stack.configure(WATCHED);
     let run = stack.up(&[]);
     // The 84 of the default stack, one mail subscription, one rule for the testers.
-    let run = run.expect_text(&["86 created", "parked at 0 tasks", "Push an image"]);
+    let run = run.expect_text(&["86 created", "parked at 0 tasks", "orderctl push IMAGE"]);
     assert!(run.stdout.contains("albDnsName"), "{run}");
     expect_as_contracted(&stack, WATCHED, false);
 

@@ -3,17 +3,19 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use jiff::Timestamp;
 use serde_json::json;
 
 use super::CommandError;
-use super::follow::{Ended, Follower, Trial, service_name};
+use super::follow::{Ended, Follower, Trial};
 use super::hold::Hold;
+use super::release::{
+    await_deployment, deployment_under_way, no_service, restore, service_name, wake,
+};
 use super::session::{DONE, Local, Session};
+use super::traffic::{Traffic, TrafficArgs};
 use crate::cli::{Globals, duration};
-use crate::config::{Deploy, Strategy};
-use crate::engine::settle;
 use crate::kinds::ecs::{BY_TAG, DeploymentStrategy, IMAGE_TAG, register_release};
 use crate::resource::Tags;
 use crate::rollout::deployment::{self, Deployment};
@@ -32,18 +34,8 @@ pub struct DeployArgs {
     /// What to release: TAG, sha256:DIGEST, or REPOSITORY:TAG of the stack's repository
     #[arg(required_unless_present_any = ["resume", "list"])]
     image: Option<Reference>,
-    /// How the traffic moves [default: as orderctl.toml says]
-    #[arg(long, value_enum, value_name = "STRATEGY", conflicts_with_all = ["resume", "list"])]
-    strategy: Option<Traffic>,
-    /// The share moved first (canary) or per step (linear), in percent
-    #[arg(long, value_name = "PERCENT", conflicts_with_all = ["resume", "list"])]
-    percent: Option<f64>,
-    /// Minutes between two shifts of canary and linear
-    #[arg(long, value_name = "MINUTES", conflicts_with_all = ["resume", "list"], value_parser = clap::value_parser!(u32).range(0..=1440))]
-    step_bake: Option<u32>,
-    /// Minutes both versions stay after the last shift
-    #[arg(long, value_name = "MINUTES", conflicts_with_all = ["resume", "list"], value_parser = clap::value_parser!(u32).range(0..=1440))]
-    bake: Option<u32>,
+    #[command(flatten)]
+    traffic: TrafficArgs,
     /// Before production traffic moves, this path must answer with 2xx on the test listener (repeatable)
     #[arg(long, value_name = "PATH", conflicts_with = "list")]
     smoke: Vec<String>,
@@ -79,17 +71,6 @@ pub struct DeployArgs {
     yes: bool,
 }
 
-/// How the traffic moves.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Traffic {
-    /// All of it in one shift
-    AllAtOnce,
-    /// A small share first, then the rest
-    Canary,
-    /// In equal steps
-    Linear,
-}
-
 /// Runs the command.
 pub async fn run(
     args: DeployArgs,
@@ -100,7 +81,7 @@ pub async fn run(
     if args.list {
         return list(&args, local, globals, printer).await;
     }
-    let settings = chosen(&args, &local.settings.config.deploy)?;
+    let settings = args.traffic.with(&local.settings.config.deploy)?;
     if args.approve && !args.yes && !args.no_wait && !printer.is_interactive() {
         return Err(
             CommandError::usage("nobody is there to approve; nothing was changed").hint(
@@ -145,59 +126,6 @@ struct Begun {
     was_parked: bool,
 }
 
-/// How the release is to go, from flags and configuration.
-struct Chosen {
-    strategy: DeploymentStrategy,
-    bake_minutes: u32,
-}
-
-fn chosen(args: &DeployArgs, config: &Deploy) -> Result<Chosen, CommandError> {
-    let strategy = match args.strategy {
-        None => config.strategy,
-        Some(Traffic::AllAtOnce) => Strategy::AllAtOnce,
-        Some(Traffic::Canary) => Strategy::Canary,
-        Some(Traffic::Linear) => Strategy::Linear,
-    };
-    // What the file says of percent and minutes is meant for its own strategy.
-    let (percent, minutes) = match strategy == config.strategy {
-        true => (config.percent, config.step_bake_minutes),
-        false => strategy.defaults(),
-    };
-    let percent = args.percent.unwrap_or(percent);
-    let bake_minutes = args.step_bake.unwrap_or(minutes);
-    let least = if strategy == Strategy::Linear {
-        3.0
-    } else {
-        0.1
-    };
-    if strategy == Strategy::AllAtOnce && (args.percent.is_some() || args.step_bake.is_some()) {
-        return Err(
-            CommandError::usage("--percent and --step-bake are for canary and linear")
-                .hint("add --strategy canary or --strategy linear"),
-        );
-    }
-    if !(least..=100.0).contains(&percent) {
-        return Err(CommandError::usage(format!(
-            "--percent {percent} is out of range: {least} to 100"
-        )));
-    }
-    let strategy = match strategy {
-        Strategy::AllAtOnce => DeploymentStrategy::BlueGreen,
-        Strategy::Canary => DeploymentStrategy::Canary {
-            percent,
-            bake_minutes,
-        },
-        Strategy::Linear => DeploymentStrategy::Linear {
-            percent,
-            bake_minutes,
-        },
-    };
-    Ok(Chosen {
-        strategy,
-        bake_minutes: args.bake.unwrap_or(config.bake_minutes),
-    })
-}
-
 fn trial(args: &DeployArgs) -> Trial {
     Trial {
         smoke: args.smoke.clone(),
@@ -211,7 +139,7 @@ fn trial(args: &DeployArgs) -> Trial {
 /// Begins the release; nothing if there is nothing to do.
 async fn begin(
     args: &DeployArgs,
-    settings: &Chosen,
+    settings: &Traffic,
     local: Local,
     hold: &Hold,
     globals: &Globals,
@@ -338,24 +266,6 @@ struct Found {
     former: Option<String>,
 }
 
-async fn deployment_under_way(
-    session: &Session,
-    name: &ServiceName,
-) -> crate::resource::Result<Option<Deployment>> {
-    match deployment::under_way(&session.aws, name).await {
-        // Told better by the look at the service itself.
-        Err(error) if error.is(&["ServiceNotFoundException", "ClusterNotFoundException"]) => {
-            Ok(None)
-        }
-        answer => answer,
-    }
-}
-
-pub(super) fn no_service(name: &ServiceName) -> CommandError {
-    CommandError::failed(format!("there is no service {}", name.service))
-        .hint("run `orderctl up` first")
-}
-
 /// The image in the revision that runs.
 async fn running_image(session: &Session, before: &Before) -> Result<Option<String>, CommandError> {
     let names = Names::of(&session.local.suffix);
@@ -370,33 +280,13 @@ async fn running_image(session: &Session, before: &Before) -> Result<Option<Stri
     Ok(running.and_then(|running| running.released_image))
 }
 
-/// ECS lists a new deployment a moment after it was asked for.
-pub(super) async fn await_deployment(
-    session: &Session,
-    name: &ServiceName,
-    former: Option<&str>,
-) -> Result<Deployment, CommandError> {
-    let never = crate::engine::Stop::never();
-    for _ in 0..60 {
-        if let Some(found) = start::begun(&session.aws, name, former).await? {
-            return Ok(found);
-        }
-        let pause = session.delays.scaled(Duration::from_secs(2));
-        settle(pause.max(Duration::from_millis(100)), &never).await;
-    }
-    Err(
-        CommandError::failed("ECS took the release, and lists no deployment for it")
-            .hint("`orderctl status` shows what it does; `orderctl deploy --resume` follows it"),
-    )
-}
-
 /// What AWS takes as the value of a tag.
 fn tag_value(text: &str) -> String {
     let taken = |c: &char| c.is_alphanumeric() || " _.:/=+-@".contains(*c);
     text.chars().filter(taken).take(256).collect()
 }
 
-fn show(image: &Image, settings: &Chosen, before: &Before, args: &DeployArgs, printer: &Printer) {
+fn show(image: &Image, settings: &Traffic, before: &Before, args: &DeployArgs, printer: &Printer) {
     let how = match settings.strategy {
         DeploymentStrategy::Canary {
             percent,
@@ -509,59 +399,6 @@ async fn finish(
     Ok(DONE)
 }
 
-/// A release of its own strategy leaves that behind as the service's.
-pub(super) async fn restore(session: &Session, name: &ServiceName, printer: &Printer) {
-    let aws = &session.aws;
-    let restored = async {
-        let Some(before) = start::before(aws, name).await? else {
-            return Ok(());
-        };
-        let config = &session.local.settings.config.deploy;
-        let strategy = declared(config);
-        if before.is_configured(strategy, config.bake_minutes) {
-            return Ok(());
-        }
-        start::restore(aws, name, strategy, config.bake_minutes, &before.alarms).await
-    };
-    let restored: crate::resource::Result<()> = restored.await;
-    if let Err(error) = restored {
-        printer.warn(format!(
-            "the service keeps the strategy of this release until the next `orderctl up`: {error}"
-        ));
-    }
-}
-
-fn declared(config: &Deploy) -> DeploymentStrategy {
-    let (percent, bake_minutes) = (config.percent, config.step_bake_minutes);
-    match config.strategy {
-        Strategy::AllAtOnce => DeploymentStrategy::BlueGreen,
-        Strategy::Canary => DeploymentStrategy::Canary {
-            percent,
-            bake_minutes,
-        },
-        Strategy::Linear => DeploymentStrategy::Linear {
-            percent,
-            bake_minutes,
-        },
-    }
-}
-
-/// The first release that went well wakes the scaling of a parked service.
-async fn wake(
-    session: &Session,
-    name: &ServiceName,
-    printer: &Printer,
-) -> Result<(), CommandError> {
-    let scaling = &session.local.settings.config.scaling;
-    if start::wake_scaling(&session.aws, name, scaling.min, scaling.max).await? {
-        let (min, max) = (scaling.min, scaling.max);
-        printer.note(format!(
-            "its scaling works from now on: {min} to {max} tasks"
-        ));
-    }
-    Ok(())
-}
-
 fn report_image(image: &Image, printer: &Printer) {
     if printer.is_json() {
         printer.json_line(&json!({
@@ -618,60 +455,7 @@ async fn list(
 
 #[cfg(test)]
 mod tests {
-    use clap::Parser;
-
     use super::*;
-
-    #[derive(Parser)]
-    struct Line {
-        #[command(flatten)]
-        args: DeployArgs,
-    }
-
-    fn chosen_by(flags: &str, config: &Deploy) -> Result<DeploymentStrategy, CommandError> {
-        let words = format!("deploy v1 {flags}");
-        let line = Line::try_parse_from(words.split_whitespace()).unwrap();
-        chosen(&line.args, config).map(|chosen| chosen.strategy)
-    }
-
-    #[test]
-    fn what_the_file_says_of_its_own_strategy_is_not_used_for_another() {
-        let config = Deploy {
-            strategy: Strategy::Canary,
-            percent: 20.0,
-            step_bake_minutes: 2,
-            ..Deploy::default()
-        };
-        let canary = |percent, bake_minutes| DeploymentStrategy::Canary {
-            percent,
-            bake_minutes,
-        };
-        assert_eq!(chosen_by("", &config).unwrap(), canary(20.0, 2));
-        assert_eq!(chosen_by("--percent 1", &config).unwrap(), canary(1.0, 2));
-        assert_eq!(
-            chosen_by("--strategy linear", &config).unwrap(),
-            DeploymentStrategy::Linear {
-                percent: 10.0,
-                bake_minutes: 6
-            }
-        );
-        let all = chosen_by("--strategy all-at-once", &config).unwrap();
-        assert_eq!(all, DeploymentStrategy::BlueGreen);
-    }
-
-    #[test]
-    fn percentages_ecs_would_refuse_are_refused_before_it_is_asked() {
-        let config = Deploy::default();
-        for flags in [
-            "--percent 5",
-            "--strategy canary --percent 0",
-            "--strategy linear --percent 2.9",
-            "--strategy canary --percent 101",
-        ] {
-            let error = chosen_by(flags, &config).unwrap_err();
-            assert_eq!(error.exit_code(), 2, "{flags}");
-        }
-    }
 
     #[test]
     fn tags_hold_only_what_aws_takes() {

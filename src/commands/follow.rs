@@ -8,6 +8,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::time::{Instant, timeout};
 
+use super::release::service_name;
 use super::session::Session;
 use super::{CommandError, interrupt};
 use crate::engine::{Stop, settle};
@@ -403,15 +404,6 @@ fn words(hopeless: Hopeless) -> String {
         Hopeless::KeepsFailing { failed } => {
             format!("{failed} tasks of the new version have failed and none is healthy")
         }
-    }
-}
-
-/// The service's names, as `rollout` takes them.
-pub(super) fn service_name(session: &Session) -> ServiceName {
-    let names = Names::of(&session.local.suffix);
-    ServiceName {
-        cluster: names.cluster(),
-        service: names.service(),
     }
 }
 

@@ -15,12 +15,14 @@ pub mod plan;
 pub mod policy;
 pub mod push;
 mod recover;
+mod release;
 pub mod rollback;
 pub mod sandbox;
 mod session;
 pub mod stacks;
 pub mod state;
 pub mod status;
+mod traffic;
 pub mod up;
 
 pub use error::CommandError;

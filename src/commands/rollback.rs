@@ -6,9 +6,9 @@ use std::time::Duration;
 use clap::Args;
 
 use super::CommandError;
-use super::deploy::no_service;
-use super::follow::{Follower, Trial, service_name};
+use super::follow::{Follower, Trial};
 use super::hold::Hold;
+use super::release::{await_deployment, no_service, restore, service_name};
 use super::session::{DONE, Local, Session};
 use crate::cli::{Globals, duration};
 use crate::kinds::ecs::DeploymentStrategy;
@@ -53,7 +53,7 @@ pub async fn run(
         was_parked: false,
     };
     let ended = follower.to_the_end(&begun.deployment).await?;
-    super::deploy::restore(&begun.session, &service_name(&begun.session), printer).await;
+    restore(&begun.session, &service_name(&begun.session), printer).await;
     let is_back = match begun.way {
         Way::Stop => ended.deployment.status == "ROLLBACK_SUCCESSFUL",
         Way::Release => ended.deployment.is_successful(),
@@ -123,7 +123,7 @@ async fn begin(
     };
     let former = entries.first().map(|newest| newest.deployment.arn.clone());
     release(args, &session, &name, &before, previous, hold, printer).await?;
-    let found = super::deploy::await_deployment(&session, &name, former.as_deref()).await?;
+    let found = await_deployment(&session, &name, former.as_deref()).await?;
     Ok(Begun {
         session,
         deployment: found.arn,

@@ -11,7 +11,8 @@ use crate::aws::{Aws, Bucket, Caller, Connection};
 use crate::cli::Globals;
 use crate::config::{self, Environment, Overrides, Settings, Suffix};
 use crate::engine::{Context, Declaration, Events, Kept, Looks, READS_LAG};
-use crate::kinds::{ec2, ecr, ecs, registry};
+use crate::kinds::ecs::{self, Running};
+use crate::kinds::{ec2, ecr, registry};
 use crate::resource::Scope;
 use crate::sandbox::{self, SandboxDirs};
 use crate::stack::{self, Facts, Names};
@@ -173,7 +174,8 @@ impl Session {
         Ok(session)
     }
 
-    /// Reads what only a declaration needs: the zones, and whether there is an image.
+    /// Reads what only a declaration needs: the zones, whether there is an image to start with, and
+    /// what runs.
     pub(super) async fn look_up_facts(&mut self) -> Result<(), CommandError> {
         let Self {
             local, state, aws, ..
@@ -181,11 +183,15 @@ impl Session {
         let names = Names::of(&local.suffix);
         let (repository, cluster, service) = (names.repository(), names.cluster(), names.service());
         let service = (cluster.as_str(), service.as_str());
-        let (availability_zones, has_image, running) = tokio::try_join!(
+        let tag = &local.settings.config.service.image_tag;
+        let (availability_zones, tagged, running) = tokio::try_join!(
             zones(&local.settings, state, aws),
-            async { Ok(ecr::has_images(aws, &repository).await?) },
+            async { Ok(ecr::image_digest(aws, &repository, tag).await?) },
             async { Ok(ecs::running(aws, &state.stack, service).await?) },
         )?;
+        // What was released needs no tag to start with.
+        let runs = |running: &Running| running.has_tasks || running.released_image.is_some();
+        let has_image = tagged.is_some() || running.as_ref().is_some_and(runs);
         self.facts = Facts {
             account: self.account.clone(),
             availability_zones,

@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 use std::process::ExitCode;
 
 use clap::Args;
-use serde_json::Value;
 use tokio::time::Instant;
 
 use super::hold::Hold;
@@ -294,12 +293,11 @@ fn finish(
     outputs::print(&state, format, printer);
     say_about_tls(&session.local.settings.config, printer);
     if session.is_parked() {
-        printer.note(format!(
+        printer.note(
             "\nThe repository holds no image yet, so the service is parked at 0 tasks and its scaling is suspended.\n\
-             Push an image as {}:{}, then run `orderctl up` again.",
-            state.outputs.get("ecrRepositoryUrl").and_then(Value::as_str).unwrap_or_default(),
-            session.local.settings.config.service.image_tag,
-        ));
+             Bring one there with `orderctl push IMAGE`, then release it with `orderctl deploy TAG`: that starts the service \
+             and its scaling.",
+        );
     }
     Ok(DONE)
 }

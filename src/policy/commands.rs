@@ -5,12 +5,15 @@ use super::Verb;
 /// What every command that reaches AWS asks first.
 const IDENTITY: &str = "sts:GetCallerIdentity";
 
-/// For a look at the whole stack: zones, those of its subnets, the first image, the index of tags.
+/// For a look at the whole stack: zones, those of its subnets, the image to start with, what runs, the
+/// index of tags.
 const LOOK: &[&str] = &[
     IDENTITY,
     "ec2:DescribeAvailabilityZones",
     "ec2:DescribeSubnets",
-    "ecr:ListImages",
+    "ecr:DescribeImages",
+    "ecs:DescribeServices",
+    "ecs:DescribeTaskDefinition",
     "tag:GetResources",
 ];
 

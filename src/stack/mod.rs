@@ -40,7 +40,8 @@ pub struct Facts {
     pub account: String,
     /// The three Availability Zones, in the order chosen once and for all.
     pub availability_zones: [String; 3],
-    /// Whether the stack's repository holds an image; without one the service is parked.
+    /// Whether there is an image to run: the declared tag, or what was released. Without one the service
+    /// is parked.
     pub has_image: bool,
     /// What the service runs now, if there is one with tasks.
     pub running: Option<Running>,

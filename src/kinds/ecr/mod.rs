@@ -3,7 +3,7 @@
 mod images;
 mod repository;
 
-pub use images::{has_images, image_digest};
+pub use images::image_digest;
 pub use repository::{
     Encryption, ImageTagMutability, Repository, RepositoryOutputs, RepositorySpec,
 };

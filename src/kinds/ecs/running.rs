@@ -15,6 +15,8 @@ pub struct Running {
     pub revision: String,
     /// Whether that revision is one of the stack.
     pub is_the_stacks: bool,
+    /// Whether it is to have any tasks.
+    pub has_tasks: bool,
     /// The image, where a release chose it: one given by its digest, or that of a revision which is
     /// not the stack's. `up` itself names images by the declared tag.
     pub released_image: Option<String>,
@@ -48,6 +50,7 @@ pub async fn running(aws: &Aws, stack: &str, names: (&str, &str)) -> Result<Opti
         deployment: deployment.to_owned(),
         revision: revision.to_owned(),
         is_the_stacks,
+        has_tasks: service.desired_count() > 0,
         released_image: image.filter(is_released).map(str::to_owned),
     }))
 }
