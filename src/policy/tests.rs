@@ -106,7 +106,7 @@ fn kinds_declare_what_they_call_and_nothing_else() {
     for (folder, declared) in declared {
         let mut called = called(&kinds.join(&folder));
         // Questions of commands about images; see `commands.rs`.
-        called.retain(|action| !action != "ecr:DescribeImages");
+        called.retain(|action| action != "ecr:DescribeImages");
         let missing: Vec<_> = called.difference(&declared).collect();
         assert!(
             missing.is_empty(),
