@@ -147,7 +147,7 @@ async fn a_document_that_may_not_be_read_hides_no_other_stack() {
     let store = Machine::on(&bucket).store;
     store.save(&state(1)).await.unwrap();
     bucket.overwrite("other.json", "{}");
-    bucket.fail("other.json", [Fault::Denied]);
+    bucket.deny_reading("other.json");
     assert_eq!(store.stacks().await.unwrap(), ["dev", "other"]);
 }
 

@@ -1,7 +1,7 @@
 //! A bucket in memory, with S3's rules for conditional requests, a clock that tells whole seconds,
 //! and faults: answers that are lost, requests that arrive late, refusals.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -33,6 +33,8 @@ struct Content {
     /// What goes wrong with the next requests, by key.
     faults: BTreeMap<String, VecDeque<Fault>>,
     writes: BTreeMap<String, usize>,
+    /// The keys that nobody may read.
+    unreadable: BTreeSet<String>,
 }
 
 /// One bucket, as all of its users see it.
@@ -78,6 +80,11 @@ impl Memory {
             .entry(key.to_owned())
             .or_default()
             .extend(faults);
+    }
+
+    /// Lets nobody read an object any more.
+    pub(super) fn deny_reading(&self, key: &str) {
+        self.content().unreadable.insert(key.to_owned());
     }
 
     /// The object's text.
@@ -205,6 +212,9 @@ impl Objects for Memory {
             }
             let now = self.now();
             let content = self.content();
+            if content.unreadable.contains(key) {
+                return Err(ObjectError::Refused(error(Class::Denied, "denied")));
+            }
             let found = content.objects.get(key);
             Ok(found.map(|(body, etag, modified)| Object {
                 body: body.clone(),
