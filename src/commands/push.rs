@@ -8,7 +8,7 @@ use super::session::{DONE, Local, Session};
 use super::{CommandError, confirm, interrupt};
 use crate::cli::Globals;
 use crate::config;
-use crate::image::{self, Architecture, Image, Registry, Source};
+use crate::image::{self, Architecture, Image, Registry, Repository, Source};
 use crate::kinds::ecr;
 use crate::stack::Names;
 use crate::ui::{Printer, push_view};
@@ -47,7 +47,7 @@ pub async fn run(
     let names = Names::of(&local.suffix);
     let session = Session::reach(local, globals, printer).await?;
     let repository = names.repository();
-    check_repository(&session, &repository).await?;
+    let found = our_repository(&session, &repository).await?;
     let wanted = processor(&session, &names, printer).await?;
     printer.note(format!("Reading {} …", args.image));
     let image = source.read(wanted).await?;
@@ -70,17 +70,16 @@ pub async fn run(
     let pushed = stop.cut(pushing).await;
     follower.finish().await;
     let Ok(pushed) = pushed else {
-        printer.warn("stopped; the tag is as it was, and what has arrived is not sent twice");
+        printer.warn("stopped; run the same command again: what has arrived is not sent twice");
         return Err(CommandError::Reported(interrupt::INTERRUPTED));
     };
     let pushed = pushed?;
     if printer.is_json() {
-        let address = format!("{}/{repository}", registry.host);
         printer.json_line(&push_view::to_json(
             &image,
             &pushed,
             (&repository, &tag),
-            &address,
+            &found.uri,
         ));
     } else {
         printer.data(&image.digest);
@@ -95,11 +94,11 @@ pub async fn run(
 }
 
 /// Refuses to push where no repository of ours is (law 3).
-async fn check_repository(session: &Session, repository: &str) -> Result<(), CommandError> {
+async fn our_repository(session: &Session, repository: &str) -> Result<Repository, CommandError> {
     let stack = &session.local.suffix;
     match image::repository(&session.aws, repository, stack.as_str()).await? {
-        Some(true) => Ok(()),
-        Some(false) => Err(CommandError::failed(format!(
+        Some(found) if found.is_ours => Ok(found),
+        Some(_) => Err(CommandError::failed(format!(
             "the repository `{repository}` does not carry the tag of stack `{stack}`"
         ))
         .hint("`orderctl up --adopt` takes it over; another suffix leaves it alone")),

@@ -24,7 +24,7 @@ use std::fmt;
 
 pub use content::Blob;
 pub use error::ImageError;
-pub use registry::{Registry, authorize, processor, repository};
+pub use registry::{Registry, Repository, authorize, processor, repository};
 pub use source::Source;
 pub use upload::{Progress, Pushed, push};
 

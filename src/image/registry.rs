@@ -89,9 +89,17 @@ pub async fn authorize(aws: &Aws) -> Result<Registry> {
     )
 }
 
-/// Says whether the repository is there, and whether it carries the stack's tag
-/// (`ecr:DescribeRepositories`, `ecr:ListTagsForResource`); `None` if it is not there.
-pub async fn repository(aws: &Aws, name: &str, stack: &str) -> Result<Option<bool>> {
+/// A repository that is there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Repository {
+    /// What images in it are called, before `:tag` or `@digest`.
+    pub uri: String,
+    /// Whether it carries the stack's tag.
+    pub is_ours: bool,
+}
+
+/// Looks for a repository (`ecr:DescribeRepositories`, `ecr:ListTagsForResource`).
+pub async fn repository(aws: &Aws, name: &str, stack: &str) -> Result<Option<Repository>> {
     let described = aws
         .ecr
         .describe_repositories()
@@ -105,13 +113,16 @@ pub async fn repository(aws: &Aws, name: &str, stack: &str) -> Result<Option<boo
     else {
         return Ok(None);
     };
-    let Some(arn) = found
-        .repositories()
-        .first()
-        .and_then(|one| one.repository_arn())
-    else {
+    let Some(found) = found.repositories().first() else {
         return Ok(None);
     };
+    let promised = |field| missing("ecr:DescribeRepositories", field);
+    let arn = found
+        .repository_arn()
+        .ok_or_else(promised("repositoryArn"))?;
+    let uri = found
+        .repository_uri()
+        .ok_or_else(promised("repositoryUri"))?;
     let tags = aws
         .ecr
         .list_tags_for_resource()
@@ -122,9 +133,10 @@ pub async fn repository(aws: &Aws, name: &str, stack: &str) -> Result<Option<boo
         return Ok(None);
     };
     let tags = Tags::from_pairs(tags.tags().iter().map(|tag| (tag.key(), tag.value())));
-    Ok(Some(
-        tags.0.get(STACK_TAG).is_some_and(|owner| owner == stack),
-    ))
+    Ok(Some(Repository {
+        uri: uri.to_owned(),
+        is_ours: tags.0.get(STACK_TAG).is_some_and(|owner| owner == stack),
+    }))
 }
 
 /// The processor of the newest task definition of a family (`ecs:DescribeTaskDefinition`); `None` if

@@ -9,36 +9,25 @@ use super::Grant;
 /// How many characters a managed policy may have, white space not counted.
 pub const LIMIT: usize = 6144;
 
-/// A condition as text, and resources.
-type Scope<'a> = (String, &'a [String]);
-
 /// Puts grants into as few documents as IAM's size allows. What is allowed on the same resources under the
 /// same condition is one statement.
 pub fn documents(grants: &[Grant]) -> Vec<Value> {
-    let mut grouped: BTreeMap<Scope<'_>, (Option<&Value>, Vec<&str>)> = BTreeMap::new();
+    // By condition, as text, and resources.
+    let mut grouped: BTreeMap<(String, &[String]), Vec<&Grant>> = BTreeMap::new();
     for grant in grants {
-        let condition = grant.condition.as_ref();
-        let key = (
-            condition.map(Value::to_string).unwrap_or_default(),
-            grant.resources.as_slice(),
-        );
-        grouped
-            .entry(key)
-            .or_insert((condition, Vec::new()))
-            .1
-            .push(&grant.action);
+        let condition = grant.condition.as_ref().map(Value::to_string);
+        let key = (condition.unwrap_or_default(), grant.resources.as_slice());
+        grouped.entry(key).or_default().push(grant);
     }
-    let mut statements: Vec<Value> = grouped
-        .into_iter()
-        .map(|((_, resources), (condition, actions))| {
-            let mut statement =
-                json!({ "Effect": "Allow", "Action": actions, "Resource": resources });
-            if let Some(condition) = condition {
-                statement["Condition"] = condition.clone();
-            }
-            statement
-        })
-        .collect();
+    let statement = |((_, resources), alike): ((String, &[String]), Vec<&Grant>)| {
+        let actions: Vec<&str> = alike.iter().map(|grant| grant.action.as_str()).collect();
+        let mut statement = json!({ "Effect": "Allow", "Action": actions, "Resource": resources });
+        if let Some(condition) = alike.first().and_then(|grant| grant.condition.clone()) {
+            statement["Condition"] = condition;
+        }
+        statement
+    };
+    let mut statements: Vec<Value> = grouped.into_iter().map(statement).collect();
     // Read from top to bottom, service by service.
     statements.sort_by_key(|statement| statement["Action"][0].to_string());
     let mut documents = Vec::new();

@@ -130,6 +130,8 @@ fn an_archive_becomes_an_image_of_the_repository_and_a_second_push_sends_nothing
     assert_eq!(line["size"], image["imageSizeInBytes"]);
     assert_eq!(line["layers"], json!({ "uploaded": 0, "skipped": 3 }));
     assert_eq!(line["uploadedBytes"], 0);
+    let uri = "123456789012.dkr.ecr.us-east-1.amazonaws.com/order-api-dev";
+    assert_eq!(line["image"], format!("{uri}@{digest}"));
 }
 
 #[test]
@@ -325,7 +327,7 @@ fn an_interrupted_push_leaves_the_tag_as_it_was() {
     push.finish()
         .ends_with(130)
         .without_data()
-        .says(&["the tag is as it was"]);
+        .says(&["what has arrived is not sent twice"]);
     http::post_to(
         world.sandbox.endpoint(),
         "/orderctl/sandbox/control/release",
