@@ -184,10 +184,11 @@ impl Session {
         let (repository, cluster, service) = (names.repository(), names.cluster(), names.service());
         let service = (cluster.as_str(), service.as_str());
         let tag = &local.settings.config.service.image_tag;
-        let (availability_zones, tagged, running) = tokio::try_join!(
-            zones(&local.settings, state, aws),
-            async { Ok(ecr::image_digest(aws, &repository, tag).await?) },
-            async { Ok(ecs::running(aws, &state.stack, service).await?) },
+        // First: without three of them there is nothing more to ask.
+        let availability_zones = zones(&local.settings, state, aws).await?;
+        let (tagged, running) = tokio::try_join!(
+            ecr::image_digest(aws, &repository, tag),
+            ecs::running(aws, &state.stack, service),
         )?;
         // What was released needs no tag to start with.
         let runs = |running: &Running| running.has_tasks || running.released_image.is_some();
