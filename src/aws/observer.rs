@@ -40,7 +40,7 @@ impl CallCount {
 
 /// Says whether the AWS operation of this name changes nothing.
 pub(super) fn reads_only(operation: &str) -> bool {
-    ["Describe", "Get", "List", "BatchGet", "Simulate"]
+    ["Describe", "Get", "List", "BatchGet", "Filter", "Simulate"]
         .iter()
         .any(|verb| operation.starts_with(verb))
 }

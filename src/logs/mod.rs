@@ -178,6 +178,18 @@ mod tests {
         );
     }
 
+    #[tokio::test(start_paused = true)]
+    async fn reading_logs_is_a_read_and_repeated_by_the_sdk() {
+        let failing = mock!(Client::filter_log_events)
+            .sequence()
+            .http_status(503, None)
+            .output(|| FilterLogEventsOutput::builder().build())
+            .build();
+        let aws = mocked(&[&failing]);
+        assert!(page(&aws, &query(), at(0), None, None).await.is_ok());
+        assert_eq!((aws.calls().reads(), aws.calls().writes()), (2, 0));
+    }
+
     #[tokio::test]
     async fn a_missing_group_and_a_wrong_pattern_say_what_to_do() {
         for (code, advice) in [
