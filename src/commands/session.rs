@@ -312,6 +312,12 @@ impl Session {
                 stack: self.local.suffix.as_str().to_owned(),
                 account: self.account.clone(),
                 region: self.local.settings.config.region.clone(),
+                facts: self
+                    .facts
+                    .running
+                    .as_ref()
+                    .map(Running::facts)
+                    .unwrap_or_default(),
                 ..Scope::default()
             },
             events,

@@ -17,6 +17,22 @@ const LOOK: &[&str] = &[
     "tag:GetResources",
 ];
 
+/// The same, and what the preflight of a fresh stack asks.
+const UP: &[&str] = &[
+    IDENTITY,
+    "cloudwatch:GetMetricStatistics",
+    "ec2:DescribeAvailabilityZones",
+    "ec2:DescribeSubnets",
+    "ecr:DescribeImages",
+    "ecs:DescribeServices",
+    "ecs:DescribeTaskDefinition",
+    "iam:GetRole",
+    "iam:SimulatePrincipalPolicy",
+    "secretsmanager:DescribeSecret",
+    "servicequotas:GetServiceQuota",
+    "tag:GetResources",
+];
+
 /// To release an image, to watch what becomes of it, and to go back.
 const DEPLOY: &[&str] = &[
     IDENTITY,
@@ -78,7 +94,8 @@ pub(super) const MANAGED_PASSWORD: &[&str] = &[
 
 pub(super) fn of(verb: Verb) -> &'static [&'static str] {
     match verb {
-        Verb::Plan | Verb::Up | Verb::Down => LOOK,
+        Verb::Up => UP,
+        Verb::Plan | Verb::Down => LOOK,
         Verb::Deploy => DEPLOY,
         Verb::Push => PUSH,
     }

@@ -212,6 +212,9 @@ pub struct Scope {
     pub token: Option<String>,
     /// The final snapshot's identifier, if `down` was asked to keep the data.
     pub final_snapshot: Option<String>,
+    /// What was found out before anything was declared, by names that the kinds concerned give. Facts are
+    /// no settings: they are neither compared nor recorded.
+    pub facts: BTreeMap<&'static str, String>,
 }
 
 /// Tags of one resource, by key.

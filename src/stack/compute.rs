@@ -296,7 +296,8 @@ fn task_definition(
         .map(|(key, value)| (key.clone(), value.clone().into()));
     environment.extend(users);
     let running = stack.facts.running.as_ref();
-    let image = match running.and_then(|running| running.released_image.clone()) {
+    let released = running.and_then(|running| running.released_image.clone());
+    let image = match released {
         Some(released) => released.into(),
         None => join([
             json!(repository.url()),
@@ -333,7 +334,6 @@ fn task_definition(
             },
         },
         tags: stack.tags("task-definition", &family),
-        running: running.map(|running| running.revision.as_str().into()),
         family,
     };
     stack.add("task-definition", spec)
@@ -369,7 +369,6 @@ fn service(
         },
     };
     let is_parked = !stack.facts.has_image;
-    let running = stack.facts.running.as_ref();
     let name = name(stack);
     let spec = ServiceSpec {
         cluster: cluster.arn(),
@@ -393,10 +392,6 @@ fn service(
         strategy,
         bake_minutes: deploy.bake_minutes,
         pauses: false,
-        deployment: running.map(|running| running.deployment.clone()),
-        running: running
-            .filter(|running| running.is_the_stacks)
-            .map(|running| running.revision.as_str().into()),
         alarms: vec![around.watching.high_errors.name()],
         propagate_tags: PropagateTags::Service,
         enable_ecs_managed_tags: true,

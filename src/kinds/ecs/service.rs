@@ -130,7 +130,7 @@ impl Resource for Service {
 
     async fn observe(
         aws: &Aws,
-        _scope: &Scope,
+        scope: &Scope,
         want: &ServiceSpec<Resolved>,
         last: Option<&Last<Self>>,
     ) -> Result<Option<Live<Self>>> {
@@ -145,7 +145,7 @@ impl Resource for Service {
         let Some(service) = &*found else {
             return Ok(None);
         };
-        let mut live = live(service, want, last)?;
+        let mut live = live(service, want, last, scope)?;
         let runs = service.desired_count() > 0;
         if let Some(live) = live
             .as_mut()

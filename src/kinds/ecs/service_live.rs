@@ -8,23 +8,25 @@ use aws_sdk_ecs::types::{
 };
 
 use super::deployment::{DeploymentStrategy, alarms_of, pauses, unsigned};
+use super::running;
 use super::service::{Service, ServiceOutputs, cluster_name};
 use super::service_spec::{PropagateTags, ServiceSpec};
 use super::{TaskDefinitionArn, capacity, ordered_like, tags_of};
 use crate::aws::{incomplete, missing};
 use crate::kinds::elbv2::TargetGroupArn;
-use crate::resource::{Condition, Last, Live, Resolved, Result};
+use crate::resource::{Condition, Last, Live, Resolved, Result, Scope};
 
 /// Maps a service; an `INACTIVE` one is the tombstone of a deleted one.
 pub(super) fn live(
     service: &AwsService,
     want: &ServiceSpec<Resolved>,
     last: Option<&Last<Service>>,
+    scope: &Scope,
 ) -> Result<Option<Live<Service>>> {
     let condition = match service.status().unwrap_or_default() {
         "INACTIVE" => return Ok(None),
         "DRAINING" => Condition::Deleting,
-        "ACTIVE" => progress(service, want),
+        "ACTIVE" => progress(service, scope),
         status => Condition::Pending(status.to_owned()),
     };
     let field = |name| missing("ecs:DescribeServices", name);
@@ -48,7 +50,7 @@ pub(super) fn live(
     } else {
         groups(service)
     };
-    let under_release = is_under_release(service, want);
+    let under_release = is_under_release(service, scope);
     let port = balancer.and_then(LoadBalancer::container_port);
     let count = unsigned(service.desired_count());
     Ok(Some(Live {
@@ -61,7 +63,7 @@ pub(super) fn live(
             name: name.to_owned(),
             cluster: cluster.into(),
             vpc: last.map_or(&want.vpc, |last| &last.spec.vpc).clone(),
-            task_definition: task_definition(service, want, last),
+            task_definition: task_definition(service, want, last, scope),
             // Only a parked service can differ from the wanted number.
             desired_count: if count == 0 { 0 } else { want.desired_count },
             subnets: ordered_like(
@@ -105,8 +107,6 @@ pub(super) fn live(
                     .map_or(0, unsigned),
             },
             pauses: !under_release && pauses(deployment),
-            deployment: want.deployment.clone(),
-            running: want.running.clone(),
             alarms: ordered_like(&want.alarms, alarms_of(deployment)),
             propagate_tags: PropagateTags::from_aws(service.propagate_tags()),
             enable_ecs_managed_tags: service.enable_ecs_managed_tags(),
@@ -118,14 +118,14 @@ pub(super) fn live(
 
 /// Reads how far the primary deployment is. A parked service waits for nobody, and a release goes
 /// its own way while the version before it serves.
-fn progress(service: &AwsService, want: &ServiceSpec<Resolved>) -> Condition {
+fn progress(service: &AwsService, scope: &Scope) -> Condition {
     if service.desired_count() == 0 {
         return Condition::Ready;
     }
     let Some(primary) = primary(service) else {
         return Condition::Pending("no deployment yet".to_owned());
     };
-    if is_under_release(service, want) && serves_beside(service) {
+    if is_under_release(service, scope) && serves_beside(service) {
         return Condition::Ready;
     }
     // During a deployment the service's own count is that of both versions.
@@ -151,10 +151,10 @@ fn primary(service: &AwsService) -> Option<&Deployment> {
 
 /// Says whether the deployment that was the primary one when the run began still is, and is not
 /// finished.
-fn is_under_release(service: &AwsService, want: &ServiceSpec<Resolved>) -> bool {
+fn is_under_release(service: &AwsService, scope: &Scope) -> bool {
     primary(service).is_some_and(|primary| {
-        want.deployment.is_some()
-            && primary.id() == want.deployment.as_deref()
+        primary.id().is_some()
+            && primary.id() == running::deployment(scope)
             && primary.rollout_state() != Some(&DeploymentRolloutState::Completed)
     })
 }
@@ -175,9 +175,10 @@ fn task_definition(
     service: &AwsService,
     want: &ServiceSpec<Resolved>,
     last: Option<&Last<Service>>,
+    scope: &Scope,
 ) -> TaskDefinitionArn {
     let running = service.task_definition().unwrap_or_default();
-    if want.running.as_deref().is_some_and(|own| own == running) {
+    if running::own_revision(scope) == Some(running) {
         return running.into();
     }
     let applied = last.is_none_or(|last| last.spec.task_definition == want.task_definition);
@@ -279,6 +280,7 @@ pub(super) mod testing {
     use aws_sdk_ecs::types::{PropagateTags as AwsPropagateTags, Tag};
 
     use super::*;
+    use crate::aws::testing::scope;
     use crate::kinds::ecs::CapacityProviderStrategyItem;
     use crate::kinds::ecs::deployment::configuration;
     use crate::resource::{NODE_TAG, Tags};
@@ -319,8 +321,6 @@ pub(super) mod testing {
             },
             bake_minutes: 15,
             pauses: false,
-            deployment: None,
-            running: None,
             alarms: vec!["order-api-high-errors-dev".into()],
             propagate_tags: PropagateTags::Service,
             enable_ecs_managed_tags: true,
@@ -368,18 +368,24 @@ pub(super) mod testing {
     }
 
     pub(in super::super) fn seen(service: &AwsService) -> Live<Service> {
-        live(service, &want(), None).unwrap().unwrap()
+        live(service, &want(), None, &scope("service"))
+            .unwrap()
+            .unwrap()
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use aws_sdk_ecs::types::{DeploymentLifecycleHook, DeploymentLifecycleHookTargetType};
     use serde_json::json;
 
     use super::super::deployment::configuration;
+    use super::super::running::Running;
     use super::testing::*;
     use super::*;
+    use crate::aws::testing::scope;
     use crate::resource::diff;
 
     fn last() -> Last<Service> {
@@ -389,8 +395,22 @@ mod tests {
         }
     }
 
+    /// What a run finds out about revision 9 of the stack.
+    fn facts(deployment: &str) -> BTreeMap<&'static str, String> {
+        let running = Running {
+            deployment: deployment.into(),
+            revision: revision(9),
+            is_the_stacks: true,
+            has_tasks: true,
+            released_image: None,
+        };
+        running.facts()
+    }
+
     fn changed(service: &AwsService, want: &ServiceSpec<Resolved>) -> Vec<String> {
-        let live = live(service, want, Some(&last())).unwrap().unwrap();
+        let live = live(service, want, Some(&last()), &scope("service"))
+            .unwrap()
+            .unwrap();
         diff(&json!(want), &json!(live.spec), None).names()
     }
 
@@ -416,12 +436,12 @@ mod tests {
 
     #[test]
     fn a_revision_of_the_stack_is_told_as_it_is_because_the_task_definition_decides() {
-        let wanted = ServiceSpec {
-            running: Some(revision(9).as_str().into()),
-            ..want()
-        };
+        let mut scope = scope("service");
+        scope.facts = facts("ecs-svc/2");
         let service = in_aws().task_definition(revision(9)).build();
-        let live = live(&service, &wanted, Some(&last())).unwrap().unwrap();
+        let live = live(&service, &want(), Some(&last()), &scope)
+            .unwrap()
+            .unwrap();
         assert_eq!(*live.spec.task_definition, *revision(9));
     }
 
@@ -505,8 +525,10 @@ mod tests {
     #[test]
     fn a_release_under_way_is_left_alone_while_the_version_before_serves() {
         use DeploymentRolloutState::{Completed, Failed, InProgress};
+        let mut scope = scope("service");
+        scope.facts = facts("ecs-svc/2");
         let wanted = ServiceSpec {
-            deployment: Some("ecs-svc/2".into()),
+            task_definition: revision(9).as_str().into(),
             ..want()
         };
         let paused = DeploymentConfiguration::builder()
@@ -525,7 +547,9 @@ mod tests {
                 .set_deployments(Some(deployments))
                 .deployment_configuration(paused.clone())
                 .build();
-            live(&service, &wanted, Some(&last())).unwrap().unwrap()
+            live(&service, &wanted, Some(&last()), &scope)
+                .unwrap()
+                .unwrap()
         };
         for state in [InProgress, Failed] {
             let during = seen(vec![primary(state, 0), before()]);
@@ -547,6 +571,10 @@ mod tests {
         let draining = in_aws().status("DRAINING").build();
         assert_eq!(seen(&draining).condition, Condition::Deleting);
         let tombstone = in_aws().status("INACTIVE").build();
-        assert!(live(&tombstone, &want(), Some(&last())).unwrap().is_none());
+        assert!(
+            live(&tombstone, &want(), Some(&last()), &scope("service"))
+                .unwrap()
+                .is_none()
+        );
     }
 }

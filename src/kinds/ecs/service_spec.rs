@@ -63,14 +63,6 @@ pub struct ServiceSpec<S: Stage> {
     /// Whether a deployment pauses for somebody's word. Only a release that is tried first does.
     #[serde(default)]
     pub pauses: bool,
-    /// The deployment that was the primary one when the run began. While it is under way it is a
-    /// release's, and the run neither waits for it nor changes what it works with (law 6).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub deployment: Option<String>,
-    /// The revision it ran when the run began, if that is one of the stack: what runs is then told as
-    /// it is, and the task definition decides whether it is the wanted one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub running: Option<TaskDefinitionArn>,
     /// Names of the CloudWatch alarms that roll a deployment back; a set.
     pub alarms: Vec<S::In<String>>,
     /// From where its tasks take their tags.

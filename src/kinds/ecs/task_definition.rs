@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use aws_sdk_ecs::types::TaskDefinitionStatus;
 use serde::{Deserialize, Serialize};
 
+use super::running;
 use super::task_definition_content::{known_content_hash, register, spec_of};
 use super::task_definition_revisions::{Revision, list, newer_than, read, read_active};
 use super::{TaskDefinitionArn, change_tags};
@@ -42,10 +43,6 @@ pub struct TaskDefinitionSpec<S: Stage> {
     pub container: Container<S>,
     /// Tags of every revision we register.
     pub tags: Tags,
-    /// The revision the service runs, where it runs one: it counts as the wanted one if its content
-    /// is, whatever was registered since. No part of the content.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub running: Option<TaskDefinitionArn>,
 }
 
 /// Processor architectures of Fargate.
@@ -148,7 +145,7 @@ impl Resource for TaskDefinition {
     ) -> Result<Option<Live<Self>>> {
         let hash = known_content_hash(want)?;
         let is_wanted = |found: &Revision| hash.is_some() && found.content == hash;
-        if let Some(running) = &want.running {
+        if let Some(running) = running::revision(scope) {
             let running = read_active(aws, running).await?;
             if let Some(running) = running.as_ref().filter(|found| is_wanted(found)) {
                 return Ok(Some(live_as_wanted(running, want)));
@@ -173,11 +170,11 @@ impl Resource for TaskDefinition {
             return Ok(Some(live_as_wanted(recorded, want)));
         }
         if hash.is_none() && recorded.is_some() {
-            return Ok(recorded.as_ref().map(|found| live(found, want)));
+            return Ok(recorded.as_ref().map(live));
         }
         let family = last.map_or(&want.family, |last| &last.outputs.family);
         let Some(newest) = read_active(aws, family).await? else {
-            return Ok(recorded.as_ref().map(|found| live(found, want)));
+            return Ok(recorded.as_ref().map(live));
         };
         // What others registered, with the same content too, is theirs: it also outlives the stack.
         let is_ours = |found: &Revision| last.is_none() || found.tags.belong_to(scope);
@@ -199,7 +196,7 @@ impl Resource for TaskDefinition {
         // With nothing recorded, even a stranger's family is reported: its name is taken.
         let stranger = last.is_none().then_some(newest);
         let found = recorded.or(ours).or(stranger);
-        Ok(found.as_ref().map(|found| live(found, want)))
+        Ok(found.as_ref().map(live))
     }
 
     async fn create(
@@ -273,13 +270,10 @@ async fn remove(aws: &Aws, arns: &[String], active: bool) -> Result<()> {
     Ok(())
 }
 
-fn live(found: &Revision, want: &TaskDefinitionSpec<Resolved>) -> Live<TaskDefinition> {
+fn live(found: &Revision) -> Live<TaskDefinition> {
     Live {
         outputs: found.outputs(),
-        spec: TaskDefinitionSpec {
-            running: want.running.clone(),
-            ..spec_of(&found.definition, found.tags.clone())
-        },
+        spec: spec_of(&found.definition, found.tags.clone()),
         condition: Condition::Ready,
     }
 }
@@ -292,7 +286,6 @@ fn same_but_for_the_image(
 ) -> bool {
     let mut applied = last.spec.clone();
     applied.container.image.clone_from(&want.container.image);
-    applied.running.clone_from(&want.running);
     applied == *want
 }
 

@@ -158,7 +158,6 @@ pub(super) fn spec_of(definition: &AwsTaskDefinition, tags: Tags) -> TaskDefinit
         task_role: definition.task_role_arn().unwrap_or_default().into(),
         container: container_of(definition.container_definitions().first()),
         tags,
-        running: None,
     }
 }
 
@@ -260,7 +259,6 @@ pub(super) mod testing {
                 },
             },
             tags: Tags::from_pairs([(STACK_TAG, "dev"), (NODE_TAG, "task-definition")]),
-            running: None,
         }
     }
 
