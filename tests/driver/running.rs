@@ -66,6 +66,11 @@ impl Running {
         fs::read_to_string(format!("/proc/{}/cmdline", self.id())).unwrap()
     }
 
+    /// Whether the program has ended.
+    pub fn has_ended(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_some()
+    }
+
     /// Sends what Ctrl-C sends.
     pub fn interrupt(&self) {
         self.signal(Signal::SIGINT);

@@ -28,8 +28,7 @@ fn a_release_goes_on_whoever_dies_and_is_picked_up_at_every_stage() {
         stage.halt_at(name);
         release.kill();
         drop(release);
-        stage.go_on();
-        stage.run("deploy --resume").ends_with(0);
+        stage.run_as_time_passes("deploy --resume").ends_with(0);
         users.were_served_by(&[&old, &new]);
         assert_eq!(stage.ask("/orders").1, new, "killed at {name}");
         stage.run("plan --detailed-exitcode").ends_with(0);

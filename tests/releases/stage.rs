@@ -89,14 +89,18 @@ impl Stage {
         http::post_to(self.sandbox.endpoint(), path, &order.to_string());
     }
 
-    /// Stops the time of the local AWS.
+    /// Stops the time of the local AWS for good: from here on it passes as the test says.
     pub(crate) fn stand_still(&self) {
         self.clock(&json!({ "freeze": true }));
     }
 
-    /// Lets it go on.
-    pub(crate) fn go_on(&self) {
-        self.clock(&json!({ "freeze": false }));
+    /// Runs the program while time passes, second by second.
+    pub(crate) fn run_as_time_passes(&self, line: &str) -> Outcome {
+        let mut running = self.start(line);
+        while !running.has_ended() {
+            self.clock(&json!({ "advance": 1 }));
+        }
+        running.finish()
     }
 
     /// Lets time pass, second by second, until the deployment under way has come to a stage.
