@@ -56,7 +56,7 @@ pub(super) fn of(action: &str, subject: &Subject) -> Vec<Target> {
         "kms" => place.on(&[place.arn("kms", "key/*")]),
         "logs" => place.logs(operation),
         "rds" => place.rds(),
-        "route53" => place.on(&[place.zone()]),
+        "route53" => place.route53(operation),
         "s3" => place.s3(operation),
         "secretsmanager" => place.secretsmanager(operation),
         "sns" if operation != "Unsubscribe" => {
@@ -356,9 +356,20 @@ impl<'a> Place<'a> {
         self.on(&resources.map(|resource| self.arn("rds", &resource)))
     }
 
-    fn zone(&self) -> String {
-        let zone = self.subject.zone.as_deref().unwrap_or("*");
-        format!("arn:{}:route53:::hostedzone/{zone}", self.partition)
+    fn route53(&self, operation: &str) -> Vec<Target> {
+        let zone = |id: &str| format!("arn:{}:route53:::hostedzone/{id}", self.partition);
+        match (&self.subject.zone, operation) {
+            (Some(declared), _) => self.on(&[zone(declared)]),
+            // Without `edge.domain` there is at most a record of an earlier configuration to delete.
+            (None, "ChangeResourceRecordSets") => {
+                let deletes = json!({ "route53:ChangeResourceRecordSetsActions": ["DELETE"] });
+                vec![when(
+                    vec![zone("*")],
+                    json!({ "ForAllValues:StringEquals": deletes }),
+                )]
+            }
+            (None, _) => self.on(&[zone("*")]),
+        }
     }
 
     fn s3(&self, operation: &str) -> Vec<Target> {

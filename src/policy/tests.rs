@@ -162,9 +162,6 @@ fn what_writes_is_narrowed_to_the_stack() {
     let unlimited = [
         "ecs:DeregisterTaskDefinition",
         "elasticloadbalancing:SetWebAcl",
-        // The zone is known where `edge.domain` is declared; records of an earlier declaration are
-        // deleted too.
-        "route53:ChangeResourceRecordSets",
         "sns:Unsubscribe",
     ];
     for grant in grants(&Verb::ALL, &subject) {
@@ -243,6 +240,13 @@ fn places_and_choices_are_part_of_it() {
     assert_eq!(
         on("s3:PutObject").resources,
         ["arn:aws-cn:s3:::states/team/*"]
+    );
+    // Nobody's records can be written while no zone is declared, and then those of one zone alone.
+    let records = on("route53:ChangeResourceRecordSets");
+    let deletes = &records.condition.unwrap()["ForAllValues:StringEquals"];
+    assert_eq!(
+        deletes["route53:ChangeResourceRecordSetsActions"],
+        json!(["DELETE"])
     );
     let list = on("s3:ListBucket");
     assert_eq!(list.resources, ["arn:aws-cn:s3:::states"]);
