@@ -11,7 +11,7 @@ use super::CommandError;
 use super::follow::{Ended, Follower, Trial};
 use super::hold::Hold;
 use super::release::{
-    await_deployment, deployment_under_way, no_service, restore, service_name, wake,
+    await_deployment, deployment_under_way, no_service, nothing_before, restore, service_name, wake,
 };
 use super::session::{DONE, Local, Session};
 use super::traffic::{Traffic, TrafficArgs};
@@ -365,14 +365,6 @@ async fn resume(
     };
     let ended = follower.to_the_end(&under_way.arn).await?;
     finish(&follower, &ended, None).await
-}
-
-/// Says whether there is no version to go back to.
-fn nothing_before(deployment: &Deployment) -> bool {
-    deployment
-        .sources
-        .iter()
-        .all(|source| source.requested == 0)
 }
 
 /// Says how it ended, and leaves the service as it is declared.

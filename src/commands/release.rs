@@ -28,6 +28,14 @@ pub(super) fn no_service(name: &ServiceName) -> CommandError {
         .hint("run `orderctl up` first")
 }
 
+/// Says whether there is no version to go back to.
+pub(super) fn nothing_before(deployment: &Deployment) -> bool {
+    deployment
+        .sources
+        .iter()
+        .all(|source| source.requested == 0)
+}
+
 /// The deployment that is under way.
 pub(super) async fn deployment_under_way(
     session: &Session,

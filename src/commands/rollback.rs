@@ -8,7 +8,7 @@ use clap::Args;
 use super::CommandError;
 use super::follow::{Follower, Trial};
 use super::hold::Hold;
-use super::release::{await_deployment, no_service, restore, service_name};
+use super::release::{await_deployment, no_service, nothing_before, restore, service_name};
 use super::session::{DONE, Local, Session};
 use crate::cli::{Globals, duration};
 use crate::kinds::ecs::DeploymentStrategy;
@@ -155,6 +155,9 @@ async fn turn_back(
     let _stop = hold.changing();
     if deployment::roll_back(&session.aws, &under_way.arn).await? == Stopping::TooLate {
         printer.warn("it is past the point of turning back; waiting for its end");
+    } else if nothing_before(&under_way) {
+        printer.note("there is no version before it: parking the service");
+        start::park(&session.aws, &service_name(session)).await?;
     }
     Ok(under_way.arn)
 }

@@ -46,3 +46,18 @@ fn a_first_image_that_fails_leaves_the_service_parked() {
     stage.run("deploy v2 --yes").ends_with(0);
     assert_eq!(scaling(&stage), (3, false));
 }
+
+#[test]
+fn a_first_release_that_is_rolled_back_by_command_leaves_the_service_parked() {
+    let stage = Stage::parked();
+    stage.push("v1-slow");
+    let mut release = stage.start("deploy v1-slow --yes");
+    release.wait_for("SCALE_UP");
+    stage
+        .run("rollback --yes")
+        .ends_with(0)
+        .says(&["no version before it", "Rolled back"]);
+    release.finish().ends_with(1).says(&["parked again"]);
+    assert_eq!(stage.service()["desiredCount"], 0);
+    stage.run("plan --detailed-exitcode").ends_with(0);
+}
