@@ -294,7 +294,7 @@ fn finish(
     say_about_tls(&session.local.settings.config, printer);
     if session.is_parked() {
         printer.note(
-            "\nThe repository holds no image yet, so the service is parked at 0 tasks and its scaling is suspended.\n\
+            "\nThere is no image to run yet, so the service is parked at 0 tasks and its scaling is suspended.\n\
              Bring one there with `orderctl push IMAGE`, then release it with `orderctl deploy TAG`: that starts the service \
              and its scaling.",
         );

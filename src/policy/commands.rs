@@ -17,20 +17,13 @@ const LOOK: &[&str] = &[
     "tag:GetResources",
 ];
 
-/// The same, and what the preflight of a fresh stack asks.
-const UP: &[&str] = &[
-    IDENTITY,
+/// What the preflight of a fresh stack asks beside that.
+const PREFLIGHT: &[&str] = &[
     "cloudwatch:GetMetricStatistics",
-    "ec2:DescribeAvailabilityZones",
-    "ec2:DescribeSubnets",
-    "ecr:DescribeImages",
-    "ecs:DescribeServices",
-    "ecs:DescribeTaskDefinition",
     "iam:GetRole",
     "iam:SimulatePrincipalPolicy",
     "secretsmanager:DescribeSecret",
     "servicequotas:GetServiceQuota",
-    "tag:GetResources",
 ];
 
 /// To release an image, to watch what becomes of it, and to go back.
@@ -92,11 +85,11 @@ pub(super) const MANAGED_PASSWORD: &[&str] = &[
     "secretsmanager:TagResource",
 ];
 
-pub(super) fn of(verb: Verb) -> &'static [&'static str] {
+pub(super) fn of(verb: Verb) -> Vec<&'static str> {
     match verb {
-        Verb::Up => UP,
-        Verb::Plan | Verb::Down => LOOK,
-        Verb::Deploy => DEPLOY,
-        Verb::Push => PUSH,
+        Verb::Up => [LOOK, PREFLIGHT].concat(),
+        Verb::Plan | Verb::Down => LOOK.to_vec(),
+        Verb::Deploy => DEPLOY.to_vec(),
+        Verb::Push => PUSH.to_vec(),
     }
 }

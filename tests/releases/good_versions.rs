@@ -11,7 +11,7 @@ fn a_canary_goes_out_step_by_step_and_the_old_version_serves_until_the_new_one_d
     let new = stage.push("v2");
     let users = stage.users();
     let release = stage
-        .run("deploy v2 --yes --strategy canary --percent 25 --step-bake 1 --smoke /orders --json")
+        .run("deploy v2 --yes --strategy canary --percent 25 --step-bake 3 --bake 3 --smoke /orders --json")
         .ends_with(0);
     assert!(!release.stderr.contains("ringing"), "{release}");
     let lines = release.json_lines();

@@ -53,8 +53,9 @@ fn a_trial_whose_judge_died_is_decided_by_another() {
 #[test]
 fn whoever_is_interrupted_says_how_to_go_on() {
     let stage = Stage::running();
-    stage.push("v2");
-    let mut release = stage.start("deploy v2 --yes");
+    // One that takes its time to come up, however busy the machine is.
+    stage.push("v2-slow");
+    let mut release = stage.start("deploy v2-slow --yes");
     release.wait_for("SCALE_UP");
     release.interrupt();
     release.finish_by_itself().ends_with(130).says(&[
