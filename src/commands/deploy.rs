@@ -176,9 +176,9 @@ async fn begin(
     if running.as_deref() == Some(image.uri.as_str()) && !was_parked && !args.force {
         printer.note(format!("{} runs already ({})", image.named, image.digest));
         // Whoever released it may have been killed before this.
-        let _stop = hold.changing();
-        restore(&session, &name, printer).await;
-        wake(&session, &name, printer).await?;
+        let stop = hold.changing();
+        restore(&session, &name, &stop, printer).await;
+        wake(&session, &name, &stop, printer).await?;
         report_image(&image, printer);
         return Ok(None);
     }
@@ -202,7 +202,9 @@ async fn begin(
         (BY_TAG, tag_value(by)),
     ];
     let tags = Tags::from_pairs(tags);
-    let revision = register_release(aws, &before.revision, CONTAINER, &image.uri, &tags).await?;
+    let register =
+        async || register_release(aws, &before.revision, CONTAINER, &image.uri, &tags).await;
+    let revision = hold.until_taken(register).await?;
     let scaling = &session.local.settings.config.scaling;
     let release = Release {
         revision: revision.to_string(),
@@ -211,7 +213,8 @@ async fn begin(
         pause: trial(args).is_asked_for().then_some(args.decide_within),
         tasks: was_parked.then_some(scaling.min),
     };
-    start::start(aws, &name, &before, &release).await?;
+    let start = async || start::start(aws, &name, &before, &release).await;
+    hold.until_taken(start).await?;
     let deployment = await_deployment(&session, &name, former.as_deref()).await?;
     Ok(Some(Begun {
         deployment,
@@ -333,6 +336,7 @@ async fn resume(
     printer: &Printer,
 ) -> Result<ExitCode, CommandError> {
     let name = service_name(&session);
+    let stop = super::interrupt::holding();
     let Some(under_way) = deployment_under_way(&session, &name).await? else {
         let newest = history::entries(&session.aws, &name, CONTAINER, 1)
             .await?
@@ -351,14 +355,14 @@ async fn resume(
             );
         }
         printer.note(message);
-        wake(&session, &name, printer).await?;
-        restore(&session, &name, printer).await;
+        wake(&session, &name, &stop, printer).await?;
+        restore(&session, &name, &stop, printer).await;
         return Ok(DONE);
     };
     let follower = Follower {
         session: &session,
         printer,
-        stop: super::interrupt::holding(),
+        stop,
         trial: trial(args),
         healthy_within: session.delays.scaled(args.healthy_within),
         was_parked: nothing_before(&under_way),
@@ -375,11 +379,11 @@ async fn finish(
 ) -> Result<ExitCode, CommandError> {
     let (session, printer) = (follower.session, follower.printer);
     let name = service_name(session);
-    restore(session, &name, printer).await;
+    restore(session, &name, &follower.stop, printer).await;
     if !ended.deployment.is_successful() {
         return Err(follower.explain(ended).await);
     }
-    wake(session, &name, printer).await?;
+    wake(session, &name, &follower.stop, printer).await?;
     let took = ended.took;
     printer.note(format!(
         "Released in {}. `orderctl rollback` brings the version before back.",

@@ -11,7 +11,7 @@ use tokio::time::{Instant, timeout};
 use super::release::service_name;
 use super::session::Session;
 use super::{CommandError, interrupt};
-use crate::engine::{Stop, settle};
+use crate::engine::{Stop, settle, until_taken};
 use crate::resource::Class;
 use crate::rollout::deployment::{self, Deployment, Stopping};
 use crate::rollout::failures::{self, FailedTask};
@@ -193,8 +193,9 @@ impl Follower<'_> {
             }
             let verdict = self.try_it(deployment).await?;
             let go_on = verdict.is_ok();
-            deployment::answer_pause(&self.session.aws, &deployment.arn, &pause.hook, go_on)
-                .await?;
+            let (aws, arn) = (&self.session.aws, &deployment.arn);
+            let answer = async || deployment::answer_pause(aws, arn, &pause.hook, go_on).await;
+            self.until_taken(answer).await?;
             known.answered = Some(pause.hook.clone());
             if let Err(why) = verdict {
                 self.printer
@@ -226,14 +227,28 @@ impl Follower<'_> {
 
     async fn turn_back(&self, deployment: &Deployment) -> Result<(), CommandError> {
         let aws = &self.session.aws;
-        if deployment::roll_back(aws, &deployment.arn).await? == Stopping::TooLate {
+        let roll_back = async || deployment::roll_back(aws, &deployment.arn).await;
+        if self.until_taken(roll_back).await? == Stopping::TooLate {
             self.printer
                 .warn("it is past the point where ECS turns back");
         }
         if self.was_parked {
-            start::park(aws, &self.name()).await?;
+            let name = self.name();
+            let park = async || start::park(aws, &name).await;
+            self.until_taken(park).await?;
         }
         Ok(())
+    }
+
+    /// Sends a call that changes something, again while AWS throttles it.
+    async fn until_taken<T>(
+        &self,
+        call: impl AsyncFn() -> crate::resource::Result<T>,
+    ) -> Result<T, CommandError> {
+        match until_taken(&self.stop, call).await {
+            Ok(answer) => Ok(answer?),
+            Err(_stopped) => Err(left()),
+        }
     }
 
     /// Tries the new version through the test listener. Gives why it is not to go on.

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use super::session::Local;
 use super::{CommandError, interrupt};
 use crate::cli::Globals;
-use crate::engine::{Report, Stop, settle};
+use crate::engine::{Report, Stop, settle, until_taken};
 use crate::state::{Journal, Lease, Lock, RunEnd, RunOutcome, State, StateError, Store};
 use crate::ui::Printer;
 
@@ -101,6 +101,17 @@ impl Hold {
             biased;
             () = self.stop.stopped() => Err(self.why_stopped()),
             ended = work => ended.map_err(Into::into),
+        }
+    }
+
+    /// Sends a call that changes something, again while AWS throttles it.
+    pub(super) async fn until_taken<T>(
+        &self,
+        call: impl AsyncFn() -> crate::resource::Result<T>,
+    ) -> Result<T, CommandError> {
+        match until_taken(&self.stop, call).await {
+            Ok(answer) => Ok(answer?),
+            Err(_stopped) => Err(self.why_stopped()),
         }
     }
 

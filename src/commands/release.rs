@@ -4,9 +4,10 @@
 use std::time::Duration;
 
 use super::CommandError;
+use super::interrupt::INTERRUPTED;
 use super::session::Session;
 use super::traffic::declared;
-use crate::engine::{Stop, settle};
+use crate::engine::{Stop, settle, until_taken};
 use crate::resource::Result;
 use crate::rollout::ServiceName;
 use crate::rollout::deployment::{self, Deployment};
@@ -71,36 +72,44 @@ pub(super) async fn await_deployment(
 }
 
 /// A release of its own strategy leaves that behind as the service's.
-pub(super) async fn restore(session: &Session, name: &ServiceName, printer: &Printer) {
+pub(super) async fn restore(session: &Session, name: &ServiceName, stop: &Stop, printer: &Printer) {
+    let config = &session.local.settings.config.deploy;
+    let (strategy, minutes) = (declared(config), config.bake_minutes);
     let aws = &session.aws;
-    let restored = async {
-        let Some(before) = start::before(aws, name).await? else {
+    let put_back = async || {
+        let before = start::before(aws, name).await?;
+        let Some(before) = before.filter(|it| !it.is_configured(strategy, minutes)) else {
             return Ok(());
         };
-        let config = &session.local.settings.config.deploy;
-        let strategy = declared(config);
-        if before.is_configured(strategy, config.bake_minutes) {
-            return Ok(());
-        }
-        start::restore(aws, name, strategy, config.bake_minutes, &before.alarms).await
+        start::restore(aws, name, strategy, minutes, &before.alarms).await
     };
-    let restored: Result<()> = restored.await;
-    if let Err(error) = restored {
-        printer.warn(format!(
-            "the service keeps the strategy of this release until the next `orderctl up`: {error}"
-        ));
-    }
+    let why = match until_taken(stop, put_back).await {
+        Ok(Ok(())) => return,
+        Ok(Err(error)) => error.to_string(),
+        Err(_stopped) => "interrupted".to_owned(),
+    };
+    printer.warn(format!(
+        "the service keeps the strategy of this release until the next `orderctl up`: {why}"
+    ));
 }
 
 /// The first release that went well wakes the scaling of a parked service.
 pub(super) async fn wake(
     session: &Session,
     name: &ServiceName,
+    stop: &Stop,
     printer: &Printer,
 ) -> std::result::Result<(), CommandError> {
     let scaling = &session.local.settings.config.scaling;
-    if start::wake_scaling(&session.aws, name, scaling.min, scaling.max).await? {
-        let (min, max) = (scaling.min, scaling.max);
+    let (min, max) = (scaling.min, scaling.max);
+    let wake = async || start::wake_scaling(&session.aws, name, min, max).await;
+    let woken = until_taken(stop, wake).await;
+    let asleep = |_stopped| CommandError::Message {
+        exit: INTERRUPTED,
+        message: "interrupted; the release is out, and its scaling does not work yet".to_owned(),
+        hints: vec!["`orderctl deploy --resume` puts that in order".to_owned()],
+    };
+    if woken.map_err(asleep)?? {
         printer.note(format!(
             "its scaling works from now on: {min} to {max} tasks"
         ));

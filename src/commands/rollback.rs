@@ -11,6 +11,7 @@ use super::hold::Hold;
 use super::release::{await_deployment, no_service, nothing_before, restore, service_name};
 use super::session::{DONE, Local, Session};
 use crate::cli::{Globals, duration};
+use crate::engine::{Stop, until_taken};
 use crate::kinds::ecs::DeploymentStrategy;
 use crate::rollout::deployment::{self, Deployment, Stopping};
 use crate::rollout::history::{self, Entry};
@@ -53,7 +54,8 @@ pub async fn run(
         was_parked: false,
     };
     let ended = follower.to_the_end(&begun.deployment).await?;
-    restore(&begun.session, &service_name(&begun.session), printer).await;
+    let name = service_name(&begun.session);
+    restore(&begun.session, &name, &follower.stop, printer).await;
     let is_back = match begun.way {
         Way::Stop => ended.deployment.status == "ROLLBACK_SUCCESSFUL",
         Way::Release => ended.deployment.is_successful(),
@@ -153,11 +155,16 @@ async fn turn_back(
     );
     ask(&text, "Turn it back?", args, hold, printer).await?;
     let _stop = hold.changing();
-    if deployment::roll_back(&session.aws, &under_way.arn).await? == Stopping::TooLate {
+    let roll_back = async || deployment::roll_back(&session.aws, &under_way.arn).await;
+    if hold.until_taken(roll_back).await? == Stopping::TooLate {
         printer.warn("it is past the point of turning back; waiting for its end");
     } else if nothing_before(&under_way) {
         printer.note("there is no version before it: parking the service");
-        start::park(&session.aws, &service_name(session)).await?;
+        let name = service_name(session);
+        let park = async || start::park(&session.aws, &name).await;
+        // Half of it is done: no first signal stops this.
+        let parked = until_taken(&Stop::never(), park).await;
+        parked.unwrap_or(Ok(()))?;
     }
     Ok(under_way.arn)
 }
@@ -203,8 +210,8 @@ async fn release(
         pause: None,
         tasks: None,
     };
-    start::start(aws, name, before, &release).await?;
-    Ok(())
+    let start = async || start::start(aws, name, before, &release).await;
+    hold.until_taken(start).await
 }
 
 async fn ask(

@@ -31,7 +31,7 @@ pub use rebuild::{Claim, Claims, Found, Rebuilt, rebuild};
 pub use report::{Left, Report, StepError, Unsaved};
 pub use sweep::{Whole, find_all, ids};
 pub use teardown::{Looks, TeardownOptions, teardown};
-pub use wait::{GRACE, Stop, Stopped, Stopper, settle};
+pub use wait::{GRACE, Stop, Stopped, Stopper, settle, until_taken};
 pub use whose::Whose;
 
 use crate::resource::{Address, AnyKind, Profile, Scope};

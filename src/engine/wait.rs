@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use crate::resource::{Error, Profile, Result, Verb};
+use crate::resource::{Class, Error, Profile, Result, Verb};
 
 /// A pause that grows from a quarter of a second to five seconds, with jitter. Own polling, because
 /// the SDK's waiters pause for up to half an hour (field guide, section 1, rule 7).
@@ -36,6 +36,30 @@ impl Pace {
 /// Waits for `during`, for changes in AWS that nothing announces. Ends early when stopped.
 pub async fn settle(during: Duration, stop: &Stop) {
     let _stopped = stop.cut(tokio::time::sleep(during)).await;
+}
+
+/// How long a call outside the graph is repeated while AWS throttles it; as long as one in it.
+const THROTTLED_FOR: Duration = Duration::from_secs(600);
+
+/// Sends a call that stands outside the graph and changes something, and again while AWS throttles it:
+/// what was throttled was never applied (field guide, section 11). Any other answer is final.
+///
+/// # Errors
+/// [`Stopped::Idle`] if the run was stopped before the call was taken.
+pub async fn until_taken<T>(
+    stop: &Stop,
+    call: impl AsyncFn() -> Result<T>,
+) -> Result<Result<T>, Stopped> {
+    let begun = Instant::now();
+    let mut pace = Pace::new();
+    loop {
+        match call().await {
+            Err(error) if error.class() == Class::Throttled && begun.elapsed() < THROTTLED_FOR => {
+                pace.pause(stop).await?;
+            }
+            answer => return Ok(answer),
+        }
+    }
 }
 
 /// How long calls in flight may take to answer once the run was asked to stop (law 10). CI systems
@@ -180,7 +204,7 @@ where
         };
         match profile.patience(verb, &error) {
             Some(patience) if begun.elapsed() < patience => {
-                if error.class() == crate::resource::Class::Unclear {
+                if error.class() == Class::Unclear {
                     return Outcome::Unclear(error);
                 }
                 waiting(&error);
@@ -190,5 +214,55 @@ where
             }
             _ => return Outcome::Failed(error),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+
+    fn answer(class: Class) -> Error {
+        Error::new("ecs:UpdateService", class, "said AWS")
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_was_throttled_is_sent_until_aws_takes_it() {
+        let sent = Cell::new(0);
+        let call = async || {
+            sent.set(sent.get() + 1);
+            match sent.get() {
+                1 | 2 => Err(answer(Class::Throttled)),
+                nth => Ok(nth),
+            }
+        };
+        let taken = until_taken(&Stop::never(), call).await;
+        assert_eq!(taken.unwrap().unwrap(), 3);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_may_have_been_applied_is_not_sent_again() {
+        for class in [Class::Unclear, Class::Refused] {
+            let sent = Cell::new(0);
+            let call = async || {
+                sent.set(sent.get() + 1);
+                Err::<(), _>(answer(class))
+            };
+            let taken = until_taken(&Stop::never(), call).await;
+            assert_eq!(taken.unwrap().unwrap_err().class(), class);
+            assert_eq!(sent.get(), 1);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_throttled_call_ends_when_the_run_is_stopped_or_patience_does() {
+        let throttled = async || Err::<(), _>(answer(Class::Throttled));
+        let taken = until_taken(&Stop::never(), throttled).await;
+        assert_eq!(taken.unwrap().unwrap_err().class(), Class::Throttled);
+        let (stopper, stop) = Stop::pair();
+        stopper.stop();
+        let taken = until_taken(&stop, throttled).await;
+        assert_eq!(taken.unwrap_err(), Stopped::Idle);
     }
 }
