@@ -4,7 +4,7 @@
 
 use aws_sdk_ec2::types::{Filter, NetworkInterface, NetworkInterfaceStatus, Tag};
 
-use super::{Described, narrowed, tags_of};
+use super::{Described, all_pages, narrowed, tags_of};
 use crate::aws::{Answer, Aws, GoneIsNone};
 use crate::resource::{Result, STACK_TAG, Scope};
 
@@ -17,15 +17,7 @@ impl Described for NetworkInterface {
     }
 
     async fn describe(aws: &Aws, filters: Vec<Filter>) -> Result<Vec<Self>> {
-        let pages = aws
-            .ec2
-            .describe_network_interfaces()
-            .set_filters(Some(filters))
-            .into_paginator()
-            .items()
-            .send();
-        let all: std::result::Result<_, _> = pages.collect().await;
-        all.of(Self::OPERATION)
+        all_pages!(aws.describe_network_interfaces().set_filters(filters))
     }
 }
 

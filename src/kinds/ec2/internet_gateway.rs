@@ -3,7 +3,9 @@
 use aws_sdk_ec2::types::{Filter, InternetGateway as AwsInternetGateway, ResourceType, Tag};
 use serde::{Deserialize, Serialize};
 
-use super::{Described, InternetGatewayId, change_tags, find, swept, tag_on_create, tags_of};
+use super::{
+    Described, InternetGatewayId, all_pages, change_tags, find, swept, tag_on_create, tags_of,
+};
 use crate::aws::{Answer, Aws, GoneIsNone, missing};
 use crate::resource::{
     Changes, Condition, Identity, Last, Live, Operations, Refusal, Resource, Result, Scope, Stage,
@@ -113,15 +115,7 @@ impl Described for AwsInternetGateway {
     }
 
     async fn describe(aws: &Aws, filters: Vec<Filter>) -> Result<Vec<Self>> {
-        let pages = aws
-            .ec2
-            .describe_internet_gateways()
-            .set_filters(Some(filters))
-            .into_paginator()
-            .items()
-            .send();
-        let all: std::result::Result<_, _> = pages.collect().await;
-        all.of(Self::OPERATION)
+        all_pages!(aws.describe_internet_gateways().set_filters(filters))
     }
 }
 

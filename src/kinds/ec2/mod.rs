@@ -84,6 +84,17 @@ trait Described: Clone + Send + Sync + 'static {
     fn describe(aws: &Aws, filters: Vec<Filter>) -> impl Future<Output = Result<Vec<Self>>> + Send;
 }
 
+/// All pages of a Describe that takes filters: the body of [`Described::describe`].
+macro_rules! all_pages {
+    ($aws:ident.$describe:ident().$set_filters:ident($filters:ident)) => {{
+        let request = $aws.ec2.$describe().$set_filters(Some($filters));
+        let pages = request.into_paginator().items().send();
+        let all: std::result::Result<_, _> = pages.collect().await;
+        all.of(Self::OPERATION)
+    }};
+}
+use all_pages;
+
 /// How alive a described thing is. Of several that carry the same tags the most alive is meant.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 enum Life {

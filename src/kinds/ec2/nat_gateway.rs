@@ -4,8 +4,8 @@ use aws_sdk_ec2::types::{Filter, NatGateway as AwsNatGateway, NatGatewayState, R
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AllocationId, Described, Life, NatGatewayId, SubnetId, change_tags, find, swept, tag_on_create,
-    tags_of,
+    AllocationId, Described, Life, NatGatewayId, SubnetId, all_pages, change_tags, find, swept,
+    tag_on_create, tags_of,
 };
 use crate::aws::{Answer, Aws, GoneIsNone, missing};
 use crate::resource::{
@@ -141,15 +141,7 @@ impl Described for AwsNatGateway {
     }
 
     async fn describe(aws: &Aws, filters: Vec<Filter>) -> Result<Vec<Self>> {
-        let pages = aws
-            .ec2
-            .describe_nat_gateways()
-            .set_filter(Some(filters))
-            .into_paginator()
-            .items()
-            .send();
-        let all: std::result::Result<_, _> = pages.collect().await;
-        all.of(Self::OPERATION)
+        all_pages!(aws.describe_nat_gateways().set_filter(filters))
     }
 }
 

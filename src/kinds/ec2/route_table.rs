@@ -4,7 +4,9 @@
 use aws_sdk_ec2::types::{Filter, ResourceType, RouteTable as AwsRouteTable, Tag};
 use serde::{Deserialize, Serialize};
 
-use super::{Described, RouteTableId, VpcId, change_tags, find, swept, tag_on_create, tags_of};
+use super::{
+    Described, RouteTableId, VpcId, all_pages, change_tags, find, swept, tag_on_create, tags_of,
+};
 use crate::aws::{Answer, Aws, GoneIsNone, missing};
 use crate::resource::{
     Changes, Condition, Identity, Last, Live, Operations, Refusal, Resolved, Resource, Result,
@@ -120,15 +122,7 @@ impl Described for AwsRouteTable {
     }
 
     async fn describe(aws: &Aws, filters: Vec<Filter>) -> Result<Vec<Self>> {
-        let pages = aws
-            .ec2
-            .describe_route_tables()
-            .set_filters(Some(filters))
-            .into_paginator()
-            .items()
-            .send();
-        let all: std::result::Result<_, _> = pages.collect().await;
-        all.of(Self::OPERATION)
+        all_pages!(aws.describe_route_tables().set_filters(filters))
     }
 }
 

@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use super::interfaces::{self, Held};
 use super::{
-    Described, SecurityGroupId, VpcId, change_tags, find, narrowed, swept, tag_on_create, tags_of,
+    Described, SecurityGroupId, VpcId, all_pages, change_tags, find, narrowed, swept,
+    tag_on_create, tags_of,
 };
 use crate::aws::{Answer, Aws, GoneIsNone, missing};
 use crate::resource::{
@@ -201,15 +202,7 @@ impl Described for AwsSecurityGroup {
     }
 
     async fn describe(aws: &Aws, filters: Vec<Filter>) -> Result<Vec<Self>> {
-        let pages = aws
-            .ec2
-            .describe_security_groups()
-            .set_filters(Some(filters))
-            .into_paginator()
-            .items()
-            .send();
-        let all: std::result::Result<_, _> = pages.collect().await;
-        all.of(Self::OPERATION)
+        all_pages!(aws.describe_security_groups().set_filters(filters))
     }
 }
 

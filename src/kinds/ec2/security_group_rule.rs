@@ -8,7 +8,7 @@ use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Described, SecurityGroupId, SecurityGroupRuleId, change_tags, find, narrowed, swept,
+    Described, SecurityGroupId, SecurityGroupRuleId, all_pages, change_tags, find, narrowed, swept,
     tag_on_create, tags_of,
 };
 use crate::aws::{Answer, Aws, GoneIsNone, missing};
@@ -218,15 +218,7 @@ impl Described for AwsRule {
     }
 
     async fn describe(aws: &Aws, filters: Vec<Filter>) -> Result<Vec<Self>> {
-        let pages = aws
-            .ec2
-            .describe_security_group_rules()
-            .set_filters(Some(filters))
-            .into_paginator()
-            .items()
-            .send();
-        let all: std::result::Result<_, _> = pages.collect().await;
-        all.of(Self::OPERATION)
+        all_pages!(aws.describe_security_group_rules().set_filters(filters))
     }
 }
 

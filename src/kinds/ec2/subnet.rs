@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use super::interfaces::{self, Held};
 use super::{
-    Described, SubnetId, VpcId, change_tags, find, of_stack, swept, tag_on_create, tags_of,
+    Described, SubnetId, VpcId, all_pages, change_tags, find, of_stack, swept, tag_on_create,
+    tags_of,
 };
 use crate::aws::{Answer, Aws, GoneIsNone, missing};
 use crate::resource::{
@@ -159,15 +160,7 @@ impl Described for AwsSubnet {
     }
 
     async fn describe(aws: &Aws, filters: Vec<Filter>) -> Result<Vec<Self>> {
-        let pages = aws
-            .ec2
-            .describe_subnets()
-            .set_filters(Some(filters))
-            .into_paginator()
-            .items()
-            .send();
-        let all: std::result::Result<_, _> = pages.collect().await;
-        all.of(Self::OPERATION)
+        all_pages!(aws.describe_subnets().set_filters(filters))
     }
 }
 

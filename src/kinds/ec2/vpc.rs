@@ -8,7 +8,9 @@ use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
 
 use super::interfaces::{self, Held};
-use super::{Described, VpcId, change_tags, find, narrowed, of_stack, tag_on_create, tags_of};
+use super::{
+    Described, VpcId, all_pages, change_tags, find, narrowed, of_stack, tag_on_create, tags_of,
+};
 use crate::aws::{Answer, Aws, GoneIsNone, missing};
 use crate::resource::{
     Changes, Condition, Identity, Last, Live, Operations, Refusal, Resource, Result, Scope, Stage,
@@ -177,15 +179,7 @@ impl Described for AwsVpc {
     }
 
     async fn describe(aws: &Aws, filters: Vec<Filter>) -> Result<Vec<Self>> {
-        let pages = aws
-            .ec2
-            .describe_vpcs()
-            .set_filters(Some(filters))
-            .into_paginator()
-            .items()
-            .send();
-        let all: std::result::Result<_, _> = pages.collect().await;
-        all.of(Self::OPERATION)
+        all_pages!(aws.describe_vpcs().set_filters(filters))
     }
 }
 

@@ -8,8 +8,8 @@ use aws_sdk_ec2::types::{
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Described, Life, RouteTableId, VpcEndpointId, VpcId, change_tags, find, in_order_of, swept,
-    tag_on_create, tags_of,
+    Described, Life, RouteTableId, VpcEndpointId, VpcId, all_pages, change_tags, find, in_order_of,
+    swept, tag_on_create, tags_of,
 };
 use crate::aws::{Answer, Aws, GoneIsNone, missing};
 use crate::resource::{
@@ -179,15 +179,7 @@ impl Described for AwsVpcEndpoint {
     }
 
     async fn describe(aws: &Aws, filters: Vec<Filter>) -> Result<Vec<Self>> {
-        let pages = aws
-            .ec2
-            .describe_vpc_endpoints()
-            .set_filters(Some(filters))
-            .into_paginator()
-            .items()
-            .send();
-        let all: std::result::Result<_, _> = pages.collect().await;
-        all.of(Self::OPERATION)
+        all_pages!(aws.describe_vpc_endpoints().set_filters(filters))
     }
 }
 
