@@ -15,13 +15,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
-use serde::{Deserialize, Serialize};
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 
 use super::clock::{Clock, pause};
-use super::objects::{self, End, Expect, Object, ObjectError, Objects, TRIES};
+use super::lock_object::{Document, Seen, how, is_of, key};
+use super::objects::{self, End, Expect, ObjectError, Objects, TRIES};
 use super::{Held, Holder, Lease, Lock, StateError};
 use crate::resource::BoxFuture;
 
@@ -31,93 +30,14 @@ pub(super) const LASTS: Duration = Duration::from_secs(60);
 pub(super) const BEAT: Duration = Duration::from_secs(15);
 /// How soon a renewal that was not answered is tried again.
 const AGAIN: Duration = Duration::from_secs(2);
-/// How much longer than it lasts others leave it alone: S3 tells times in whole seconds.
-pub(super) const GRACE: Duration = Duration::from_secs(5);
 /// How often somebody else may come first before a taker gives up.
 const ROUNDS: u32 = 10;
-
-/// The lock object.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Document {
-    /// Grows by one with every new holder.
-    generation: u64,
-    /// Made once per taking; two documents with the same one are of the same holder.
-    lease: String,
-    /// Grows by one with every renewal, so that no two documents are alike.
-    beat: u64,
-    /// How long the lease lasts from the moment S3 says the object was modified.
-    lasts_seconds: u64,
-    /// Who holds it; nobody, if it was given back or taken away.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    holder: Option<Holder>,
-    /// Where nobody holds it: who gave it back, or took it away from its holder.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    former: Option<Holder>,
-    /// A former holder may still believe that it holds the lock: the state's ETag has to be moved
-    /// before anything is done under it.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    unfenced: bool,
-}
-
-impl Document {
-    fn to_bytes(&self) -> Result<Vec<u8>, StateError> {
-        serde_json::to_vec_pretty(self).map_err(|error| StateError::Access {
-            place: "the lock".to_owned(),
-            reason: error.to_string(),
-        })
-    }
-}
-
-/// A lock object as it was read.
-struct Seen {
-    etag: String,
-    /// `None` for what is no document of ours; that is held until somebody unlocks it.
-    document: Option<Document>,
-    modified: Timestamp,
-    now: Timestamp,
-}
-
-impl Seen {
-    fn of(object: &Object) -> Self {
-        Self {
-            etag: object.etag.clone(),
-            document: serde_json::from_slice(&object.body).ok(),
-            modified: object.modified,
-            now: object.now,
-        }
-    }
-
-    /// The holder, with the time at which the lease ends if it is not renewed.
-    fn holder(&self) -> Option<Holder> {
-        let document = self.document.as_ref()?;
-        let holder = document.holder.clone()?;
-        let lasts =
-            SignedDuration::from_secs(document.lasts_seconds.try_into().unwrap_or(i64::MAX));
-        Some(Holder {
-            expires: self.modified.checked_add(lasts).ok(),
-            ..holder
-        })
-    }
-
-    fn has_ended(&self) -> bool {
-        let Some(document) = &self.document else {
-            return false;
-        };
-        let age = self.now.duration_since(self.modified);
-        let lasts = Duration::from_secs(document.lasts_seconds).saturating_add(GRACE);
-        SignedDuration::try_from(lasts).is_ok_and(|lasts| age > lasts)
-    }
-}
 
 /// The locks of one store.
 #[derive(Clone)]
 pub(super) struct Locks {
     pub(super) objects: Arc<dyn Objects>,
     pub(super) clock: Clock,
-}
-
-fn key(stack: &str) -> String {
-    format!("{stack}.lock")
 }
 
 impl Locks {
@@ -478,22 +398,6 @@ impl HeldLease {
             }
         }
         Err(locked(&self.stack, None))
-    }
-}
-
-fn is_of(seen: &Seen, document: &Document) -> bool {
-    let lease = seen.document.as_ref().map(|seen| &seen.lease);
-    lease == Some(&document.lease)
-}
-
-/// How a lease was lost, by what is there instead.
-fn how(found: Option<&Seen>) -> String {
-    let document = found.and_then(|seen| seen.document.as_ref());
-    let former = document.and_then(|document| document.former.as_ref());
-    match (found.and_then(Seen::holder), former) {
-        (Some(holder), _) => format!("it was taken over by {holder}"),
-        (None, Some(former)) => format!("it was taken over by {former}, and is free again"),
-        (None, None) => "its lock object was taken away by hand".to_owned(),
     }
 }
 

@@ -8,6 +8,7 @@ mod journal;
 mod lease;
 mod local;
 mod location;
+mod lock_object;
 mod objects;
 mod s3;
 #[cfg(test)]

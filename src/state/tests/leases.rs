@@ -2,7 +2,8 @@
 
 use super::memory::{Fault, Memory};
 use super::*;
-use crate::state::lease::{BEAT, GRACE, LASTS};
+use crate::state::lease::{BEAT, LASTS};
+use crate::state::lock_object::GRACE;
 use crate::state::{Journal, Lock, RunOutcome, StateError};
 
 /// When a lease that is not renewed can be taken over.
