@@ -3,12 +3,12 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-mod support;
+mod driver;
 
 use std::collections::BTreeMap;
 
+use driver::{Sandbox, Stack};
 use serde_json::{Value, json};
-use support::{Sandbox, Stack};
 
 /// A live stack whose settings are changed one step at a time. What goes wrong is gathered, so that
 /// one run tells all of it.
@@ -230,8 +230,8 @@ fn replaced(live: &mut Live<'_>, change: &str) {
         ));
     }
     if !losing.is_empty() {
-        let refused = live.stack.run(&["up", "--yes"]).expect_code(1);
-        refused.expect_text(&["deletes data", &format!("--allow-replace {}", losing[0])]);
+        let refused = live.stack.run(&["up", "--yes"]).ends_with(1);
+        refused.shows(&["deletes data", &format!("--allow-replace {}", losing[0])]);
         assert_eq!(live.stack.aws("inventory()"), before);
     }
     live.apply(change, &flags);

@@ -31,11 +31,11 @@ mod account;
 mod cells;
 #[path = "crash_matrix/client.rs"]
 mod client;
+mod driver;
 #[path = "crash_matrix/oracle.rs"]
 mod oracle;
 #[path = "crash_matrix/scene.rs"]
 mod scene;
-mod support;
 #[path = "crash_matrix/table.rs"]
 mod table;
 #[path = "crash_matrix/verbs.rs"]

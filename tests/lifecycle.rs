@@ -4,7 +4,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-mod support;
+mod driver;
 #[path = "lifecycle/sweep.rs"]
 mod sweep;
 
@@ -13,8 +13,8 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
 use std::process::Stdio;
 
+use driver::{Sandbox, Stack};
 use serde_json::{Value, json};
-use support::{Sandbox, Stack};
 
 /// Settings whose traces the audit looks for: tags, an address to mail, who may test.
 const WATCHED: &str = r#"
@@ -40,7 +40,7 @@ fn audit(stack: &Stack<'_>, settings: &str, running: bool) -> Vec<String> {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/audit/stack_audit.py");
     let mut child = stack
         .sandbox
-        .python()
+        .boto3()
         .arg(script)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -108,7 +108,7 @@ fn a_fresh_stack_is_as_contracted_parked_and_running() {
     stack.configure(WATCHED);
     let run = stack.up(&[]);
     // The 84 of the default stack, one mail subscription, one rule for the testers.
-    let run = run.expect_text(&["86 created", "parked at 0 tasks", "orderctl push IMAGE"]);
+    let run = run.shows(&["86 created", "parked at 0 tasks", "orderctl push IMAGE"]);
     assert!(run.stdout.contains("albDnsName"), "{run}");
     expect_as_contracted(&stack, WATCHED, false);
 
@@ -126,10 +126,7 @@ fn a_fresh_stack_is_as_contracted_parked_and_running() {
 fn outputs_are_printed_in_every_form() {
     let sandbox = Sandbox::lifelike();
     let stack = sandbox.stack("out");
-    stack
-        .run(&["outputs"])
-        .expect_code(1)
-        .expect_text(&["orderctl up"]);
+    stack.run(&["outputs"]).ends_with(1).shows(&["orderctl up"]);
     stack.up(&[]);
     let outputs = stack.outputs();
     assert_eq!(outputs.as_object().unwrap().len(), 15);
@@ -138,7 +135,7 @@ fn outputs_are_printed_in_every_form() {
     );
     assert_eq!(outputs["vpcId"], vpc);
     let vpc = vpc.as_str().unwrap();
-    let one = stack.run(&["outputs", "vpcId"]).expect_code(0);
+    let one = stack.run(&["outputs", "vpcId"]).ends_with(0);
     assert_eq!(one.stdout, format!("{vpc}\n"));
     for (format, line) in [
         ("env", format!("VPC_ID={vpc}\n")),
@@ -146,14 +143,14 @@ fn outputs_are_printed_in_every_form() {
     ] {
         let run = stack
             .run(&["outputs", "--format", format])
-            .expect_code(0)
-            .expect_text(&[&line]);
+            .ends_with(0)
+            .shows(&[&line]);
         assert_eq!(run.stdout.lines().count(), 15, "{run}");
     }
     stack
         .run(&["outputs", "vpcid"])
-        .expect_code(2)
-        .expect_text(&["vpcId"]);
+        .ends_with(2)
+        .shows(&["vpcId"]);
 }
 
 #[test]
@@ -164,7 +161,7 @@ fn nothing_to_do_writes_nothing_and_down_leaves_nothing() {
     stack.up(&[]);
     let after_up = stack.aws("inventory()");
 
-    let again = stack.up(&[]).expect_text(&["No changes"]);
+    let again = stack.up(&[]).shows(&["No changes"]);
     assert_eq!(again.calls().1, 0, "{again}");
     let plan = stack.plan();
     plan.expect_empty();
@@ -173,16 +170,12 @@ fn nothing_to_do_writes_nothing_and_down_leaves_nothing() {
     assert!(reads <= 60, "a plan that finds nothing made {reads} reads");
     assert_eq!(stack.aws("inventory()"), after_up);
 
-    stack.run(&["down"]).expect_code(2).expect_text(&["--yes"]);
+    stack.run(&["down"]).ends_with(2).shows(&["--yes"]);
     assert_eq!(stack.aws("inventory()"), after_up);
-    stack
-        .down(&[])
-        .expect_text(&["Nothing of stack `dev` is left"]);
+    stack.down(&[]).shows(&["Nothing of stack `dev` is left"]);
     assert_eq!(stack.aws("inventory()"), before);
     assert!(!stack.state_file().exists());
-    let second = stack
-        .down(&[])
-        .expect_text(&["There is nothing of stack `dev`"]);
+    let second = stack.down(&[]).shows(&["There is nothing of stack `dev`"]);
     assert!(!second.stderr.contains("deleted"), "{second}");
 
     // And the names are free again.
@@ -234,8 +227,8 @@ fn drift_is_named_and_put_right() {
         let reason = node["reason"].as_str().unwrap_or_default();
         assert!(reason.contains("drift"), "{node}");
     }
-    let text = stack.run(&["plan"]).expect_code(0);
-    text.expect_text(&[
+    let text = stack.run(&["plan"]).ends_with(0);
+    text.shows(&[
         "retention_days: 30 -> 7 (drift: changed outside orderctl)",
         "tags.Project: (none) -> order-api (drift: changed outside orderctl)",
     ]);
@@ -358,13 +351,13 @@ fn a_protected_stack_stays_until_the_protection_is_lifted() {
     let whole = stack.aws("inventory()");
     assert_eq!(stack.aws(protections), json!([true, "true"]));
     let down = ["down", "--yes"];
-    let refused = stack.run(&down).expect_code(1);
-    refused.expect_text(&["protected", "protect = false", "orderctl up"]);
+    let refused = stack.run(&down).ends_with(1);
+    refused.shows(&["protected", "protect = false", "orderctl up"]);
 
     // What counts is what was applied, not what the file says now.
     stack.configure("protect = false\n");
-    let refused = stack.run(&down).expect_code(1);
-    refused.expect_text(&["protected", "orderctl up"]);
+    let refused = stack.run(&down).ends_with(1);
+    refused.shows(&["protected", "orderctl up"]);
     assert_eq!(stack.aws("inventory()"), whole);
 
     stack
@@ -386,8 +379,8 @@ fn another_region_or_account_is_refused_before_anything_is_written() {
     for words in [["up", "--yes"], ["down", "--yes"], ["plan", "--json"]] {
         let mut words = words.to_vec();
         words.extend(["--region", "eu-west-1"]);
-        let refused = stack.run(&words).expect_code(1);
-        refused.expect_text(&["us-east-1", "eu-west-1", "--region us-east-1"]);
+        let refused = stack.run(&words).ends_with(1);
+        refused.shows(&["us-east-1", "eu-west-1", "--region us-east-1"]);
     }
     assert_eq!(std::fs::read_to_string(stack.state_file()).unwrap(), state);
 
@@ -399,8 +392,8 @@ fn another_region_or_account_is_refused_before_anything_is_written() {
     assert_ne!(foreign, state);
     std::fs::write(stack.state_file(), &foreign).unwrap();
     for verb in ["up", "down"] {
-        let refused = stack.run(&[verb, "--yes"]).expect_code(1);
-        refused.expect_text(&["999999999999", "123456789012", "credentials"]);
+        let refused = stack.run(&[verb, "--yes"]).ends_with(1);
+        refused.shows(&["999999999999", "123456789012", "credentials"]);
     }
     assert_eq!(
         std::fs::read_to_string(stack.state_file()).unwrap(),
@@ -423,14 +416,14 @@ iam.create_role(RoleName="ecs-task-{s}", AssumeRolePolicyDocument=json.dumps(tru
 "#,
     );
     let before = stack.aws("inventory()");
-    let refused = stack.run(&["up", "--yes"]).expect_code(1);
-    refused.expect_text(&["service-log-group", "task-role", "--adopt"]);
-    let refused = stack.run(&["plan", "--detailed-exitcode"]).expect_code(1);
-    refused.expect_text(&["service-log-group", "task-role", "--adopt"]);
+    let refused = stack.run(&["up", "--yes"]).ends_with(1);
+    refused.shows(&["service-log-group", "task-role", "--adopt"]);
+    let refused = stack.run(&["plan", "--detailed-exitcode"]).ends_with(1);
+    refused.shows(&["service-log-group", "task-role", "--adopt"]);
     assert_eq!(stack.aws("inventory()"), before);
 
     let run = stack.up(&["--adopt"]);
-    run.expect_text(&["2 adopted"]);
+    run.shows(&["2 adopted"]);
     stack.plan().expect_empty();
     let owner = r#"{it["Key"]: it["Value"] for it in iam.list_role_tags(RoleName="ecs-task-{s}")["Tags"]}["owner"]"#;
     assert_eq!(stack.aws(owner), "somebody");

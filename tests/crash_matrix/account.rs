@@ -10,7 +10,7 @@ use nix::unistd::Pid;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::support::{Sandbox, orderctl};
+use super::driver::{PROGRAM, Sandbox, command};
 
 /// An account that ends when it is dropped.
 pub struct Account {
@@ -51,7 +51,9 @@ impl Account {
 
     /// The program, sent to this account.
     pub fn orderctl(&self) -> Command {
-        orderctl(self.directory.path())
+        let mut program = command(PROGRAM);
+        program.env("ORDERCTL_SANDBOX_DIR", self.directory.path());
+        program
     }
 
     /// Asks the control endpoint.
@@ -103,7 +105,7 @@ impl Eyes {
     pub fn open(sandbox: &Sandbox) -> Self {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/crash_matrix/cloud.py");
         let mut child = sandbox
-            .python()
+            .boto3()
             .arg(script)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

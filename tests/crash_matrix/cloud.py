@@ -13,7 +13,7 @@ from pathlib import Path
 import boto3
 from botocore.config import Config
 
-sys.path.insert(0, str(Path(__file__).parent.parent / "support"))
+sys.path.insert(0, str(Path(__file__).parent.parent / "driver"))
 from aws import SERVICES, inventory  # noqa: E402
 
 MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"

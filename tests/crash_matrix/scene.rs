@@ -4,8 +4,8 @@ use serde_json::Value;
 
 use super::account::{Account, Eyes};
 use super::client::{Client, Disk, Place, SUFFIX};
+use super::driver::Sandbox;
 use super::oracle::Outcome;
-use super::support::Sandbox;
 use super::verbs::{Verb, ZONE};
 
 /// An account without a stack, from which all others are copied.
@@ -18,7 +18,7 @@ pub struct Origin {
 
 impl Origin {
     pub fn make() -> Self {
-        let sandbox = Sandbox::start_with(&["--speed", "0", "--control"]);
+        let sandbox = Sandbox::start_with("--control");
         let zone = sandbox.aws(
             r#"route53.create_hosted_zone(Name="example.com", CallerReference="matrix")["HostedZone"]["Id"].split("/")[-1]"#,
         );

@@ -14,8 +14,10 @@
 pub mod gate;
 pub mod http;
 pub mod images;
+pub mod questions;
 pub mod running;
 pub mod sandbox;
+pub mod stack;
 pub mod watch;
 
 use std::collections::BTreeMap;
@@ -28,6 +30,7 @@ use serde_json::Value;
 pub use gate::Gate;
 pub use running::Running;
 pub use sandbox::Sandbox;
+pub use stack::{Plan, Stack};
 pub use watch::Watch;
 
 /// The program under test.
@@ -270,15 +273,34 @@ impl Outcome {
         json_lines(&self.stdout)
     }
 
+    /// Asserts that all of `parts` stand on stdout or stderr.
+    #[track_caller]
+    pub fn shows(self, parts: &[&str]) -> Self {
+        for part in parts {
+            let found = self.stdout.contains(part) || self.stderr.contains(part);
+            assert!(found, "no {part:?} in {self}");
+        }
+        self
+    }
+
+    /// How many reading and writing calls the log (`-v`) counts.
+    #[track_caller]
+    pub fn calls(&self) -> (u64, u64) {
+        let number = |name: &str| {
+            let (_, rest) = self.stderr.rsplit_once(name)?;
+            let digits: String = rest.chars().take_while(char::is_ascii_digit).collect();
+            digits.parse().ok()
+        };
+        match (number(" reads="), number(" writes=")) {
+            (Some(reads), Some(writes)) => (reads, writes),
+            _ => panic!("no calls are counted in {self}"),
+        }
+    }
+
     /// How many writing calls the log (`-v`) counts.
     #[track_caller]
     pub fn writes(&self) -> u64 {
-        let (_, after) = self
-            .stderr
-            .rsplit_once("writes=")
-            .unwrap_or_else(|| panic!("no count of writes in {self}"));
-        let digits: String = after.chars().take_while(char::is_ascii_digit).collect();
-        digits.parse().unwrap()
+        self.calls().1
     }
 }
 

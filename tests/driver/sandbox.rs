@@ -4,18 +4,21 @@
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
+use std::process::Command;
+use std::sync::{Mutex, OnceLock};
 
 use orderctl::sandbox::MOTO_VERSION;
 use serde_json::Value;
 
-use super::{Outcome, PROGRAM, command, http};
+use super::questions::Questions;
+use super::{Outcome, PROGRAM, Stack, command, http};
 
 /// A running local AWS, which holds nothing yet; stopped when dropped.
 pub struct Sandbox {
     root: tempfile::TempDir,
     endpoint: String,
     process: u64,
+    questions: OnceLock<Mutex<Questions>>,
 }
 
 impl Sandbox {
@@ -31,15 +34,26 @@ impl Sandbox {
 
     /// The same, in which time passes so many times as fast as on AWS.
     pub fn start_at(speed: u32, options: &str) -> Self {
+        Self::start_as(&format!("--speed {speed} {options}"))
+    }
+
+    /// Starts one as it comes, in which things take their time, and in which moreover reads miss
+    /// what is new.
+    pub fn lifelike() -> Self {
+        Self::start_as("--eventual-consistency")
+    }
+
+    fn start_as(options: &str) -> Self {
         let root = tempfile::tempdir().unwrap();
         install_into(root.path());
-        let line = format!("sandbox start --speed {speed} --json {options}");
+        let line = format!("sandbox start --json {options}");
         let outcome = run(root.path(), &line).ends_with(0);
         let told: Value = outcome.json_lines().remove(0);
         Self {
             root,
             endpoint: told["endpoint"].as_str().unwrap().to_owned(),
             process: told["pid"].as_u64().unwrap(),
+            questions: OnceLock::new(),
         }
     }
 
@@ -61,6 +75,30 @@ impl Sandbox {
         // A moto_server on the PATH came first; then only the process knows.
         let line = fs::read_to_string(format!("/proc/{}/cmdline", self.process)).unwrap();
         PathBuf::from(line.split('\0').next().unwrap())
+    }
+
+    /// That Python, with the variables that lead its boto3 here.
+    pub fn boto3(&self) -> Command {
+        let mut command = command(self.python());
+        command
+            .env("AWS_ENDPOINT_URL", &self.endpoint)
+            .env("AWS_ACCESS_KEY_ID", "test")
+            .env("AWS_SECRET_ACCESS_KEY", "test")
+            .env("AWS_DEFAULT_REGION", "us-east-1")
+            .env("PYTHONDONTWRITEBYTECODE", "1");
+        command
+    }
+
+    /// Asks or does something past `orderctl`, as a person with the AWS CLI would; see `aws.py`.
+    pub fn aws(&self, code: &str) -> Value {
+        let open = || Mutex::new(Questions::open(self.boto3()));
+        let questions = self.questions.get_or_init(open);
+        questions.lock().unwrap().ask(code)
+    }
+
+    /// A stack in a working directory of its own.
+    pub fn stack(&self, suffix: &str) -> Stack<'_> {
+        Stack::new(self, suffix)
     }
 
     /// Calls an operation of the AWS query protocol and gives the XML answered.

@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{Sandbox, Stack};
+use crate::driver::{Sandbox, Stack};
 
 /// A configuration with nodes that the default one does not declare.
 const EARLIER: &str = r#"
@@ -45,12 +45,12 @@ fn what_an_earlier_configuration_made_goes_although_the_state_is_lost() {
         forget(&stack);
         stack.configure(later);
         let run = stack.down(&["-v"]);
-        let run = run.expect_text(&[
+        let run = run.shows(&[
             "db-reader-5",
             "nat-gateway-3",
             "alb-test-from-203-0-113-0-24",
         ]);
-        run.expect_text(&["Nothing of stack `dev` is left"]);
+        run.shows(&["Nothing of stack `dev` is left"]);
         assert_eq!(stack.aws("inventory()"), before);
     }
 }
@@ -80,7 +80,7 @@ group = ec2.create_security_group(
 answer = [vpc, address, gateway, subnet["Subnet"]["SubnetId"], group["GroupId"]]
 "#,
     );
-    let shown = stack.run(&["down", "--yes", "--json"]).expect_code(0);
+    let shown = stack.run(&["down", "--yes", "--json"]).ends_with(0);
     let removal: Value = serde_json::from_str(shown.stdout.lines().next().unwrap()).unwrap();
     let nodes = removal["nodes"].as_array().unwrap();
     let named: Vec<&Value> = nodes
@@ -109,9 +109,7 @@ fn a_stack_called_alike_is_not_touched() {
     stack.down(&[]);
     assert_eq!(sandbox.aws("inventory()"), theirs);
     neighbour.plan().expect_empty();
-    stack
-        .down(&[])
-        .expect_text(&["There is nothing of stack `dev`"]);
+    stack.down(&[]).shows(&["There is nothing of stack `dev`"]);
     assert_eq!(sandbox.aws("inventory()"), theirs);
 
     forget(&neighbour);
@@ -131,7 +129,7 @@ for name in ["/aws/rds/cluster/order-api-{s}/audit", "/aws/ecs/containerinsights
     stack.aws(untagged);
     stack
         .down(&[])
-        .expect_text(&["db-log-group-audit", "container-insights-log-group"]);
+        .shows(&["db-log-group-audit", "container-insights-log-group"]);
     assert_eq!(stack.aws("inventory()"), before);
 
     // Somebody else's cluster writes them, and somebody made the other two.
@@ -146,9 +144,7 @@ logs.create_log_group(logGroupName="/aws/rds/cluster/order-api-{s}-2/audit")
 "#,
     );
     let theirs = stack.aws("inventory()");
-    stack
-        .down(&[])
-        .expect_text(&["There is nothing of stack `dev`"]);
+    stack.down(&[]).shows(&["There is nothing of stack `dev`"]);
     assert_eq!(stack.aws("inventory()"), theirs);
 }
 
@@ -173,8 +169,8 @@ answer = [it["NetworkInterface"]["NetworkInterfaceId"] for it in (theirs, forgot
     );
     let theirs = interfaces[0].as_str().unwrap();
     let named = format!("{theirs} (bastion of the operators, ");
-    let run = stack.run(&["down", "--yes"]).expect_code(1);
-    let run = run.expect_text(&[
+    let run = stack.run(&["down", "--yes"]).ends_with(1);
+    let run = run.shows(&[
         "could not delete ec2/security_group ecs-security-group",
         "could not delete ec2/subnet private-subnet-1",
         "DependencyViolation",
