@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::Stack;
 use super::data::{DATABASE, Data};
 use super::edge::Edge;
-use super::names::CONTAINER;
+use super::names::{CONTAINER, LOG_STREAM_PREFIX};
 use super::network::Network;
 use super::security::{APP_PORT, Security};
 use super::watching::Watching;
@@ -324,7 +324,7 @@ fn task_definition(
             secrets: [("DB_CREDENTIALS".to_owned(), data.credentials.clone().text())].into(),
             log_group: log_group.name(),
             log_region: config.region.clone(),
-            log_stream_prefix: "ecs".to_owned(),
+            log_stream_prefix: LOG_STREAM_PREFIX.to_owned(),
             health_check: ContainerHealthCheck {
                 command: vec!["CMD-SHELL".to_owned(), health],
                 interval_seconds: 30,
@@ -400,9 +400,13 @@ fn service(
     };
     let service = stack.add("service", spec);
     // Tasks pull their image and stop in order only while the way out is there; so the routes, and
-    // with them the NAT gateways, outlive the service (field guide, section 4, trap).
+    // with them the NAT gateways, outlive the service (field guide, section 4, trap). A subnet whose
+    // association is missing goes by the VPC's main table, which leads nowhere.
     for route in &around.network.private_routes {
         stack.graph.after(&service, route);
+    }
+    for association in &around.network.private_associations {
+        stack.graph.after(&service, association);
     }
     if !is_parked {
         stack

@@ -126,6 +126,9 @@ fn load_balancer(
     stack.graph.after(&load_balancer, &role);
     // Without an attached internet gateway it stays `provisioning` for ever (field guide, 5).
     stack.graph.after(&load_balancer, &network.public_route);
+    for association in &network.public_associations {
+        stack.graph.after(&load_balancer, association);
+    }
     load_balancer
 }
 

@@ -29,7 +29,7 @@ use crate::kinds::ecs::Running;
 use crate::kinds::iam::{ServiceLinkedRole, ServiceLinkedRoleSpec};
 use crate::resource::{Declared, Handle, NODE_TAG, Resource, STACK_TAG, Tags};
 
-pub use names::{CONTAINER, Names};
+pub use names::{CONTAINER, LOG_STREAM_PREFIX, Names};
 pub use outputs::NAMES as OUTPUT_NAMES;
 pub use security::{APP_PORT, DB_PORT};
 

@@ -5,6 +5,8 @@ use crate::config::Suffix;
 
 /// The container that takes the traffic.
 pub const CONTAINER: &str = "order-api";
+/// What the names of the containers' log streams begin with.
+pub const LOG_STREAM_PREFIX: &str = "ecs";
 
 /// Names of the stack's parts in AWS.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -17,10 +17,14 @@ pub(super) struct Network {
     pub(super) vpc: Handle<Vpc>,
     pub(super) public_subnets: Vec<Handle<Subnet>>,
     pub(super) private_subnets: Vec<Handle<Subnet>>,
-    /// The way from the internet to the public subnets.
+    /// The way from the internet to the public subnets, which they have once they are associated.
     pub(super) public_route: Handle<Route>,
+    /// The public subnets with the table of that route.
+    pub(super) public_associations: Vec<Handle<RouteTableAssociation>>,
     /// The ways from the private subnets to the internet; none without NAT gateways.
     pub(super) private_routes: Vec<Handle<Route>>,
+    /// The private subnets with the tables of those routes.
+    pub(super) private_associations: Vec<Handle<RouteTableAssociation>>,
 }
 
 impl Network {
@@ -43,19 +47,20 @@ pub(super) fn declare(stack: &mut Stack<'_>) -> Network {
     let vpc = vpc(stack);
     let public_subnets = subnets(stack, &vpc, Tier::Public);
     let private_subnets = subnets(stack, &vpc, Tier::Private);
-    let public_route = internet_access(stack, &vpc, &public_subnets);
-    let nat_gateways = nat_gateways(stack, &public_subnets, &public_route);
-    let (private_tables, private_routes) =
-        private_routing(stack, &vpc, &private_subnets, &nat_gateways);
+    let (public_route, public_associations) = internet_access(stack, &vpc, &public_subnets);
+    let nat_gateways = nat_gateways(stack, &public_subnets, &public_route, &public_associations);
+    let private_routing = private_routing(stack, &vpc, &private_subnets, &nat_gateways);
     if stack.config.network.s3_endpoint {
-        s3_endpoint(stack, &vpc, &private_tables);
+        s3_endpoint(stack, &vpc, &private_routing.tables);
     }
     Network {
         vpc,
         public_subnets,
         private_subnets,
         public_route,
-        private_routes,
+        public_associations,
+        private_routes: private_routing.routes,
+        private_associations: private_routing.associations,
     }
 }
 
@@ -123,7 +128,7 @@ fn internet_access(
     stack: &mut Stack<'_>,
     vpc: &Handle<Vpc>,
     public_subnets: &[Handle<Subnet>],
-) -> Handle<Route> {
+) -> (Handle<Route>, Vec<Handle<RouteTableAssociation>>) {
     let tags = stack.tags("internet-gateway", &stack.name("order-igw"));
     let gateway = stack.add::<InternetGateway>("internet-gateway", InternetGatewaySpec { tags });
     let attachment = stack.add::<InternetGatewayAttachment>(
@@ -136,15 +141,12 @@ fn internet_access(
     let table = route_table(stack, vpc, "public-route-table", Tier::Public);
     let target = RouteTarget::InternetGateway(attachment.when_ready().internet_gateway());
     let route = default_route(stack, "public-default-route", &table, target);
+    let mut associations = Vec::new();
     for (index, subnet) in public_subnets.iter().enumerate() {
-        associate(
-            stack,
-            &format!("public-association-{}", index + 1),
-            subnet,
-            &table,
-        );
+        let address = format!("public-association-{}", index + 1);
+        associations.push(associate(stack, &address, subnet, &table));
     }
-    route
+    (route, associations)
 }
 
 fn route_table(
@@ -185,18 +187,19 @@ fn associate(
     address: &str,
     subnet: &Handle<Subnet>,
     table: &Handle<RouteTable>,
-) {
+) -> Handle<RouteTableAssociation> {
     let spec = RouteTableAssociationSpec {
         subnet: subnet.id(),
         route_table: table.id(),
     };
-    stack.add::<RouteTableAssociation>(address, spec);
+    stack.add(address, spec)
 }
 
 fn nat_gateways(
     stack: &mut Stack<'_>,
     public_subnets: &[Handle<Subnet>],
     public_route: &Handle<Route>,
+    public_associations: &[Handle<RouteTableAssociation>],
 ) -> Vec<Handle<NatGateway>> {
     let count = match stack.config.network.nat {
         Nat::PerAz => 3,
@@ -204,7 +207,8 @@ fn nat_gateways(
         Nat::None => 0,
     };
     let mut gateways = Vec::new();
-    for (index, subnet) in public_subnets.iter().take(count).enumerate() {
+    let subnets = public_subnets.iter().zip(public_associations);
+    for (index, (subnet, association)) in subnets.take(count).enumerate() {
         let number = index + 1;
         let address = format!("elastic-ip-{number}");
         let tags = stack.tags(&address, &format!("order-nat-{number}-{}", stack.suffix));
@@ -222,9 +226,17 @@ fn nat_gateways(
         // Its public address only works once the internet gateway is attached, and the gateway
         // cannot be detached while the address is mapped.
         stack.graph.after(&gateway, public_route);
+        stack.graph.after(&gateway, association);
         gateways.push(gateway);
     }
     gateways
+}
+
+/// The private subnets' own tables and what leads out of them.
+struct PrivateRouting {
+    tables: Vec<Handle<RouteTable>>,
+    routes: Vec<Handle<Route>>,
+    associations: Vec<Handle<RouteTableAssociation>>,
 }
 
 fn private_routing(
@@ -232,18 +244,14 @@ fn private_routing(
     vpc: &Handle<Vpc>,
     private_subnets: &[Handle<Subnet>],
     nat_gateways: &[Handle<NatGateway>],
-) -> (Vec<Handle<RouteTable>>, Vec<Handle<Route>>) {
-    let (mut tables, mut routes) = (Vec::new(), Vec::new());
+) -> PrivateRouting {
+    let (mut tables, mut routes, mut associations) = (Vec::new(), Vec::new(), Vec::new());
     for (index, subnet) in private_subnets.iter().enumerate() {
         let number = index + 1;
         let address = format!("private-route-table-{number}");
         let table = route_table(stack, vpc, &address, Tier::Private);
-        associate(
-            stack,
-            &format!("private-association-{number}"),
-            subnet,
-            &table,
-        );
+        let address = format!("private-association-{number}");
+        associations.push(associate(stack, &address, subnet, &table));
         // The zone's own gateway, or the only one. The route does not wait for it to be available.
         if let Some(gateway) = nat_gateways.get(index).or(nat_gateways.first()) {
             let address = format!("private-default-route-{number}");
@@ -252,7 +260,11 @@ fn private_routing(
         }
         tables.push(table);
     }
-    (tables, routes)
+    PrivateRouting {
+        tables,
+        routes,
+        associations,
+    }
 }
 
 fn s3_endpoint(stack: &mut Stack<'_>, vpc: &Handle<Vpc>, tables: &[Handle<RouteTable>]) {

@@ -104,24 +104,25 @@ fn readers_are_made_after_the_writer_and_deleted_beside_it() {
 }
 
 #[test]
-fn the_way_out_and_the_roles_outlive_the_service() {
+fn the_ways_in_and_out_and_the_roles_outlive_what_uses_them() {
     let nodes = &declarations()[0].nodes;
-    let service = nodes
-        .iter()
-        .find(|n| n.address.as_str() == "service")
-        .unwrap();
+    let needs = |name: &str, needed: &str| {
+        let node = nodes.iter().find(|n| n.address.as_str() == name).unwrap();
+        let needed = Address::new(needed).unwrap();
+        assert!(node.dependencies().contains(&needed), "{name}: {needed}");
+    };
     for needed in [
         "private-default-route-1",
+        "private-association-1",
         "load-balancer-role",
         "production-rule",
         "test-rule",
     ] {
-        assert!(
-            service
-                .dependencies()
-                .contains(&Address::new(needed).unwrap()),
-            "{needed}"
-        );
+        needs("service", needed);
+    }
+    for needed in ["public-default-route", "public-association-1"] {
+        needs("nat-gateway-1", needed);
+        needs("load-balancer", needed);
     }
 }
 
