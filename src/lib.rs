@@ -17,6 +17,7 @@
 //! - [`policy`]: the permissions each command needs, as a policy of IAM.
 //! - [`doctor`]: what is wrong with a stack that runs, and what stands in the way of a new one.
 //! - [`state`]: the journal and cache of what exists.
+//! - [`service`]: the ECS service as AWS tells of it; [`rollout`]: releases onto it.
 //! - [`status`]: what runs at this moment; [`logs`]: what the containers write.
 //! - [`sandbox`]: the local AWS.
 //! - [`ui`]: everything that is printed.
@@ -49,6 +50,7 @@ pub mod policy;
 pub mod resource;
 pub mod rollout;
 pub mod sandbox;
+pub mod service;
 pub mod stack;
 pub mod state;
 pub mod status;

@@ -48,7 +48,11 @@ fn every_module_names_only_what_lies_before_it() {
         ("state", &["state", "resource"]),
         ("engine", &["engine", "resource", "state"]),
         ("aws", &["aws", "resource", "state", "AWS crates"]),
-        ("kinds", &["kinds", "aws", "resource", "AWS crates"]),
+        ("service", &["service", "aws", "resource", "AWS crates"]),
+        (
+            "kinds",
+            &["kinds", "aws", "resource", "service", "AWS crates"],
+        ),
         ("config", &["config"]),
         ("stack", &["stack", "config", "engine", "kinds", "resource"]),
         (
@@ -56,20 +60,33 @@ fn every_module_names_only_what_lies_before_it() {
             &["image", "aws", "engine", "resource", "AWS crates"],
         ),
         ("import", &["import", "engine", "resource"]),
-        ("doctor", &["doctor", "aws", "resource", "AWS crates"]),
+        (
+            "doctor",
+            &["doctor", "aws", "resource", "service", "AWS crates"],
+        ),
         ("policy", &["policy", "kinds", "resource"]),
         (
             "rollout",
-            &["rollout", "aws", "kinds", "resource", "AWS crates"],
+            &[
+                "rollout",
+                "aws",
+                "kinds",
+                "resource",
+                "service",
+                "AWS crates",
+            ],
         ),
         ("sandbox", &["sandbox"]),
-        ("status", &["status", "aws", "resource", "AWS crates"]),
+        (
+            "status",
+            &["status", "aws", "resource", "service", "AWS crates"],
+        ),
         ("logs", &["logs", "aws", "resource", "AWS crates"]),
         (
             "ui",
             &[
                 "ui", "doctor", "engine", "image", "import", "logs", "resource", "rollout",
-                "state", "status",
+                "service", "state", "status",
             ],
         ),
     ];

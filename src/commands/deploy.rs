@@ -10,18 +10,18 @@ use serde_json::json;
 use super::CommandError;
 use super::follow::{Ended, Follower, Trial};
 use super::hold::Hold;
-use super::release::{
-    await_deployment, deployment_under_way, no_service, nothing_before, restore, service_name, wake,
-};
+use super::release::{await_deployment, no_service, nothing_before, restore, wake};
 use super::session::{DONE, Local, Session};
 use super::traffic::{Traffic, TrafficArgs};
 use crate::cli::{Globals, duration};
-use crate::kinds::ecs::{BY_TAG, DeploymentStrategy, IMAGE_TAG, register_release};
+use crate::kinds::ecs::{DeploymentStrategy, register_release};
 use crate::resource::Tags;
-use crate::rollout::deployment::{self, Deployment};
+use crate::rollout::history;
 use crate::rollout::image::{self, Image, Reference};
 use crate::rollout::start::{self, Before, Release};
-use crate::rollout::{ServiceName, history};
+use crate::service::ServiceName;
+use crate::service::deployments::{Deployment, latest, under_way};
+use crate::service::revisions::{BY_TAG, IMAGE_TAG, targets};
 use crate::stack::{CONTAINER, Names};
 use crate::ui::{Printer, json, release_view};
 
@@ -148,7 +148,7 @@ async fn begin(
     let session = Session::reach(local, globals, printer);
     let session = hold.unless_stopped(session).await?;
     let aws = &session.aws;
-    let name = service_name(&session);
+    let name = session.local.service_name();
     let Some(wanted) = &args.image else {
         return Err(CommandError::usage("which image?"));
     };
@@ -232,20 +232,15 @@ async fn look(
 ) -> Result<Found, CommandError> {
     let aws = &session.aws;
     let repository = Names::of(&session.local.suffix).repository();
-    let (before, under_way) = tokio::try_join!(
-        start::before(aws, name),
-        deployment_under_way(session, name)
-    )?;
+    let (before, under_way) = tokio::try_join!(start::before(aws, name), under_way(aws, name))?;
     let Some(before) = before else {
         return Err(no_service(name));
     };
-    let (image, newest) = tokio::try_join!(
-        image::find(aws, &repository, wanted),
-        deployment::latest(aws, name, 1)
-    )?;
+    let (image, newest) =
+        tokio::try_join!(image::find(aws, &repository, wanted), latest(aws, name, 1))?;
     if let Some(under_way) = &under_way {
         // The same command again, after it was killed or left, goes on with what it began.
-        let targets = history::targets(aws, std::slice::from_ref(under_way), CONTAINER).await?;
+        let targets = targets(aws, std::slice::from_ref(under_way), CONTAINER).await?;
         let target = targets.get(&under_way.target.revision);
         if under_way.is_rolling_back() || target.is_none_or(|target| target.image != image.uri) {
             return Err(start::refusal(under_way).into());
@@ -271,14 +266,9 @@ struct Found {
 
 /// The image in the revision that runs.
 async fn running_image(session: &Session, before: &Before) -> Result<Option<String>, CommandError> {
-    let names = Names::of(&session.local.suffix);
-    let (cluster, service) = (names.cluster(), names.service());
-    let running = crate::kinds::ecs::running(
-        &session.aws,
-        session.local.suffix.as_str(),
-        (&cluster, &service),
-    );
-    let running = running.await?;
+    let local = &session.local;
+    let (stack, name) = (local.suffix.as_str(), local.service_name());
+    let running = crate::kinds::ecs::running(&session.aws, stack, &name).await?;
     let running = running.filter(|running| running.revision == before.revision);
     Ok(running.and_then(|running| running.released_image))
 }
@@ -335,9 +325,9 @@ async fn resume(
     session: Session,
     printer: &Printer,
 ) -> Result<ExitCode, CommandError> {
-    let name = service_name(&session);
+    let name = session.local.service_name();
     let stop = super::interrupt::holding();
-    let Some(under_way) = deployment_under_way(&session, &name).await? else {
+    let Some(under_way) = under_way(&session.aws, &name).await? else {
         let newest = history::entries(&session.aws, &name, CONTAINER, 1)
             .await?
             .pop();
@@ -378,7 +368,7 @@ async fn finish(
     image: Option<&Image>,
 ) -> Result<ExitCode, CommandError> {
     let (session, printer) = (follower.session, follower.printer);
-    let name = service_name(session);
+    let name = session.local.service_name();
     restore(session, &name, &follower.stop, printer).await;
     if !ended.deployment.is_successful() {
         return Err(follower.explain(ended).await);
@@ -430,7 +420,7 @@ async fn list(
     printer: &Printer,
 ) -> Result<ExitCode, CommandError> {
     let session = Session::reach(local, globals, printer).await?;
-    let name = service_name(&session);
+    let name = session.local.service_name();
     let Some(before) = start::before(&session.aws, &name).await? else {
         return Err(no_service(&name));
     };

@@ -8,18 +8,19 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::time::{Instant, timeout};
 
-use super::release::service_name;
 use super::session::Session;
 use super::{CommandError, interrupt};
 use crate::engine::{Stop, settle, until_taken};
 use crate::resource::Class;
-use crate::rollout::deployment::{self, Deployment, Stopping};
-use crate::rollout::failures::{self, FailedTask};
-use crate::rollout::history::{self, Target};
+use crate::rollout::failures;
 use crate::rollout::smoke::{Smoke, door};
+use crate::rollout::start;
 use crate::rollout::verdict::{Hopeless, Progress, judge};
-use crate::rollout::{ServiceName, start};
-use crate::stack::{CONTAINER, Names};
+use crate::service::ServiceName;
+use crate::service::deployments::{self, Deployment, Stopping, roll_back};
+use crate::service::revisions::{Target, targets};
+use crate::service::tasks::{FailedTask, LogStream, failed_tasks, last_lines};
+use crate::stack::{CONTAINER, LOG_STREAM_PREFIX, Names};
 use crate::ui::release_view::{self, Snapshot};
 use crate::ui::{Printer, release_view::short};
 
@@ -84,7 +85,7 @@ struct Known {
 
 impl Follower<'_> {
     fn name(&self) -> ServiceName {
-        service_name(self.session)
+        self.session.local.service_name()
     }
 
     /// Follows the deployment to its end.
@@ -120,7 +121,7 @@ impl Follower<'_> {
     async fn look(&self, arn: &str, known: &mut Known) -> Result<Option<Deployment>, CommandError> {
         /// Looks without an answer, some five minutes, after which somebody is told.
         const PATIENCE: usize = 60;
-        match deployment::again(&self.session.aws, arn).await {
+        match deployments::again(&self.session.aws, arn).await {
             Ok(now) => {
                 known.unanswered = 0;
                 Ok(Some(now))
@@ -145,7 +146,7 @@ impl Follower<'_> {
     async fn snapshot(&self, now: Deployment, known: &mut Known) -> Snapshot {
         let aws = &self.session.aws;
         if known.target.is_none() && !now.target.revision.is_empty() {
-            let targets = history::targets(aws, std::slice::from_ref(&now), CONTAINER).await;
+            let targets = targets(aws, std::slice::from_ref(&now), CONTAINER).await;
             known.target = targets.unwrap_or_default().remove(&now.target.revision);
         }
         let (mut health, mut failed) = (None, 0);
@@ -153,7 +154,7 @@ impl Follower<'_> {
             if let Some(group) = &target.target_group {
                 health = failures::health(aws, group).await.ok();
             }
-            let tasks = failures::failed_tasks(aws, &self.name(), &target.definition).await;
+            let tasks = failed_tasks(aws, &self.name(), &target.definition).await;
             failed = tasks.map_or(0, |tasks| tasks.len());
         }
         Snapshot {
@@ -187,14 +188,14 @@ impl Follower<'_> {
         if deployment.is_rolling_back() || known.because.is_some() {
             return Ok(());
         }
-        if let Some(pause) = &deployment.pause {
+        if let Some(pause) = deployment.pause() {
             if known.answered.as_ref() == Some(&pause.hook) {
                 return Ok(());
             }
             let verdict = self.try_it(deployment).await?;
             let go_on = verdict.is_ok();
             let (aws, arn) = (&self.session.aws, &deployment.arn);
-            let answer = async || deployment::answer_pause(aws, arn, &pause.hook, go_on).await;
+            let answer = async || deployments::answer_pause(aws, arn, &pause.hook, go_on).await;
             self.until_taken(answer).await?;
             known.answered = Some(pause.hook.clone());
             if let Err(why) = verdict {
@@ -204,7 +205,7 @@ impl Follower<'_> {
             }
             return Ok(());
         }
-        if !is_coming_up(deployment) {
+        if !deployment.is_coming_up() {
             return Ok(());
         }
         let count = |number: i32| usize::try_from(number).unwrap_or_default();
@@ -227,8 +228,8 @@ impl Follower<'_> {
 
     async fn turn_back(&self, deployment: &Deployment) -> Result<(), CommandError> {
         let aws = &self.session.aws;
-        let roll_back = async || deployment::roll_back(aws, &deployment.arn).await;
-        if self.until_taken(roll_back).await? == Stopping::TooLate {
+        let turn_back = async || roll_back(aws, &deployment.arn).await;
+        if self.until_taken(turn_back).await? == Stopping::TooLate {
             self.printer
                 .warn("it is past the point where ECS turns back");
         }
@@ -351,17 +352,17 @@ impl Follower<'_> {
             ended
                 .because
                 .as_deref()
-                .or(deployment.reason.as_deref())
+                .or(deployment.why())
                 .unwrap_or("ECS gives no reason"),
             deployment.status
         );
-        let targets = history::targets(aws, std::slice::from_ref(deployment), CONTAINER).await;
+        let targets = targets(aws, std::slice::from_ref(deployment), CONTAINER).await;
         let target = targets
             .unwrap_or_default()
             .remove(&deployment.target.revision);
         let failed = match &target {
             Some(target) => {
-                let tasks = failures::failed_tasks(aws, &self.name(), &target.definition).await;
+                let tasks = failed_tasks(aws, &self.name(), &target.definition).await;
                 tasks.unwrap_or_default()
             }
             None => Vec::new(),
@@ -384,9 +385,13 @@ impl Follower<'_> {
         let Some(task) = failed.iter().find(|task| task.has_run) else {
             return String::new();
         };
-        let group = Names::of(&self.session.local.suffix).log_group();
-        let aws = &self.session.aws;
-        let lines = failures::last_lines(aws, &group, CONTAINER, &task.id, 5).await;
+        let log = LogStream {
+            group: Names::of(&self.session.local.suffix).log_group(),
+            prefix: LOG_STREAM_PREFIX.to_owned(),
+            container: CONTAINER.to_owned(),
+            task: task.id.clone(),
+        };
+        let lines = last_lines(&self.session.aws, &log, 5).await;
         let lines = lines.unwrap_or_default();
         if lines.is_empty() {
             return String::new();
@@ -398,14 +403,6 @@ impl Follower<'_> {
         let lines: String = lines.iter().map(printable).collect();
         format!("\n  the last lines of task {}:{lines}", short(&task.id))
     }
-}
-
-/// The stages in which the new tasks are started and not needed yet.
-fn is_coming_up(deployment: &Deployment) -> bool {
-    matches!(
-        deployment.stage.as_deref(),
-        None | Some("RECONCILE_SERVICE" | "PRE_SCALE_UP" | "SCALE_UP")
-    )
 }
 
 fn words(hopeless: Hopeless) -> String {
@@ -435,7 +432,7 @@ fn left() -> CommandError {
 }
 
 fn waits_for_a_word(deployment: &Deployment) -> CommandError {
-    let until = deployment.pause.as_ref().and_then(|pause| pause.until);
+    let until = deployment.pause().and_then(|pause| pause.until);
     let until = until.map_or(String::new(), |until| {
         format!(
             ", and ECS turns it back at {}",

@@ -13,7 +13,7 @@ use crate::cli::Globals;
 use crate::engine::{Stop, settle};
 use crate::logs::{self, Event, INVALID, Query, Window};
 use crate::resource::{Class, Error};
-use crate::stack::{CONTAINER, Names};
+use crate::stack::{CONTAINER, LOG_STREAM_PREFIX, Names};
 use crate::ui::Printer;
 use crate::ui::logs_view::{self, Lines};
 
@@ -111,7 +111,9 @@ async fn read(
     let query = Query {
         group: names.log_group(),
         // The stack's task definitions name their streams `ecs/<container>/<task id>`.
-        stream_prefix: args.task.map(|id| format!("ecs/{CONTAINER}/{id}")),
+        stream_prefix: args
+            .task
+            .map(|id| format!("{LOG_STREAM_PREFIX}/{CONTAINER}/{id}")),
         filter: args.filter.filter(|pattern| !pattern.is_empty()),
     };
     let begin = args.since.moment(Timestamp::now());

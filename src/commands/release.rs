@@ -8,21 +8,10 @@ use super::interrupt::INTERRUPTED;
 use super::session::Session;
 use super::traffic::declared;
 use crate::engine::{Stop, settle, until_taken};
-use crate::resource::Result;
-use crate::rollout::ServiceName;
-use crate::rollout::deployment::{self, Deployment};
 use crate::rollout::start;
-use crate::stack::Names;
+use crate::service::ServiceName;
+use crate::service::deployments::Deployment;
 use crate::ui::Printer;
-
-/// The service's names, as `rollout` takes them.
-pub(super) fn service_name(session: &Session) -> ServiceName {
-    let names = Names::of(&session.local.suffix);
-    ServiceName {
-        cluster: names.cluster(),
-        service: names.service(),
-    }
-}
 
 pub(super) fn no_service(name: &ServiceName) -> CommandError {
     CommandError::failed(format!("there is no service {}", name.service))
@@ -37,26 +26,12 @@ pub(super) fn nothing_before(deployment: &Deployment) -> bool {
         .all(|source| source.requested == 0)
 }
 
-/// The deployment that is under way.
-pub(super) async fn deployment_under_way(
-    session: &Session,
-    name: &ServiceName,
-) -> Result<Option<Deployment>> {
-    match deployment::under_way(&session.aws, name).await {
-        // Told better by the look at the service itself.
-        Err(error) if error.is(&["ServiceNotFoundException", "ClusterNotFoundException"]) => {
-            Ok(None)
-        }
-        answer => answer,
-    }
-}
-
 /// ECS lists a new deployment a moment after it was asked for.
 pub(super) async fn await_deployment(
     session: &Session,
     name: &ServiceName,
     former: Option<&str>,
-) -> std::result::Result<Deployment, CommandError> {
+) -> Result<Deployment, CommandError> {
     let never = Stop::never();
     for _ in 0..60 {
         if let Some(found) = start::begun(&session.aws, name, former).await? {
@@ -99,7 +74,7 @@ pub(super) async fn wake(
     name: &ServiceName,
     stop: &Stop,
     printer: &Printer,
-) -> std::result::Result<(), CommandError> {
+) -> Result<(), CommandError> {
     let scaling = &session.local.settings.config.scaling;
     let (min, max) = (scaling.min, scaling.max);
     let wake = async || start::wake_scaling(&session.aws, name, min, max).await;

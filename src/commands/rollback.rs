@@ -8,15 +8,16 @@ use clap::Args;
 use super::CommandError;
 use super::follow::{Follower, Trial};
 use super::hold::Hold;
-use super::release::{await_deployment, no_service, nothing_before, restore, service_name};
+use super::release::{await_deployment, no_service, nothing_before, restore};
 use super::session::{DONE, Local, Session};
 use crate::cli::{Globals, duration};
 use crate::engine::{Stop, until_taken};
 use crate::kinds::ecs::DeploymentStrategy;
-use crate::rollout::deployment::{self, Deployment, Stopping};
 use crate::rollout::history::{self, Entry};
+use crate::rollout::image;
 use crate::rollout::start::{self, Before, Release};
-use crate::rollout::{ServiceName, image};
+use crate::service::ServiceName;
+use crate::service::deployments::{Deployment, Stopping, roll_back, under_way};
 use crate::stack::{CONTAINER, Names};
 use crate::ui::Printer;
 
@@ -54,7 +55,7 @@ pub async fn run(
         was_parked: false,
     };
     let ended = follower.to_the_end(&begun.deployment).await?;
-    let name = service_name(&begun.session);
+    let name = begun.session.local.service_name();
     restore(&begun.session, &name, &follower.stop, printer).await;
     let is_back = match begun.way {
         Way::Stop => ended.deployment.status == "ROLLBACK_SUCCESSFUL",
@@ -100,13 +101,13 @@ async fn begin(
 ) -> Result<Begun, CommandError> {
     let session = Session::reach(local, globals, printer);
     let session = hold.unless_stopped(session).await?;
-    let name = service_name(&session);
+    let name = session.local.service_name();
     let before = start::before(&session.aws, &name);
     let Some(before) = hold.unless_stopped(before).await? else {
         return Err(no_service(&name));
     };
-    let under_way = deployment::under_way(&session.aws, &name);
-    if let Some(under_way) = hold.unless_stopped(under_way).await? {
+    let found = under_way(&session.aws, &name);
+    if let Some(under_way) = hold.unless_stopped(found).await? {
         let stopped = turn_back(args, &session, under_way, hold, printer).await?;
         return Ok(Begun {
             session,
@@ -155,12 +156,12 @@ async fn turn_back(
     );
     ask(&text, "Turn it back?", args, hold, printer).await?;
     let _stop = hold.changing();
-    let roll_back = async || deployment::roll_back(&session.aws, &under_way.arn).await;
-    if hold.until_taken(roll_back).await? == Stopping::TooLate {
+    let turn_back = async || roll_back(&session.aws, &under_way.arn).await;
+    if hold.until_taken(turn_back).await? == Stopping::TooLate {
         printer.warn("it is past the point of turning back; waiting for its end");
     } else if nothing_before(&under_way) {
         printer.note("there is no version before it: parking the service");
-        let name = service_name(session);
+        let name = session.local.service_name();
         let park = async || start::park(&session.aws, &name).await;
         // Half of it is done: no first signal stops this.
         let parked = until_taken(&Stop::never(), park).await;

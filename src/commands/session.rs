@@ -15,6 +15,7 @@ use crate::kinds::ecs::{self, Running};
 use crate::kinds::{ec2, ecr, registry};
 use crate::resource::Scope;
 use crate::sandbox::{self, SandboxDirs};
+use crate::service::ServiceName;
 use crate::stack::{self, Facts, Names};
 use crate::state::{LocalStore, Location, S3Store, State, Store};
 use crate::ui::Printer;
@@ -45,6 +46,15 @@ impl Local {
             suffix,
             store,
         })
+    }
+
+    /// The names of the stack's service.
+    pub(super) fn service_name(&self) -> ServiceName {
+        let names = Names::of(&self.suffix);
+        ServiceName {
+            cluster: names.cluster(),
+            service: names.service(),
+        }
     }
 
     pub(super) async fn state(&self) -> Result<Option<State>, CommandError> {
@@ -181,14 +191,13 @@ impl Session {
             local, state, aws, ..
         } = &*self;
         let names = Names::of(&local.suffix);
-        let (repository, cluster, service) = (names.repository(), names.cluster(), names.service());
-        let service = (cluster.as_str(), service.as_str());
+        let (repository, service) = (names.repository(), local.service_name());
         let tag = &local.settings.config.service.image_tag;
         // First: without three of them there is nothing more to ask.
         let availability_zones = zones(&local.settings, state, aws).await?;
         let (tagged, running) = tokio::try_join!(
             ecr::image_digest(aws, &repository, tag),
-            ecs::running(aws, &state.stack, service),
+            ecs::running(aws, &state.stack, &service),
         )?;
         // What was released needs no tag to start with.
         let runs = |running: &Running| running.has_tasks || running.released_image.is_some();

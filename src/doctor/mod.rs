@@ -25,6 +25,7 @@ mod waf;
 use serde::Serialize;
 
 use crate::aws::Aws;
+use crate::service::ServiceName;
 
 use chart::{Chart, charted, merged};
 
@@ -111,6 +112,15 @@ pub struct Subject {
     pub connections_per_task: u32,
     /// The most capacity units of a serverless database; `None` for instances of a fixed class.
     pub max_acu: Option<f64>,
+}
+
+impl Subject {
+    fn service_name(&self) -> ServiceName {
+        ServiceName {
+            cluster: self.cluster.clone(),
+            service: self.service.clone(),
+        }
+    }
 }
 
 /// Looks at everything of a stack that runs.

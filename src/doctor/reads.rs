@@ -10,7 +10,8 @@ use jiff::Timestamp;
 
 use super::Subject;
 use crate::aws::{Answer, Aws, GoneIsNone};
-use crate::resource::{Class, Error, Result};
+use crate::resource::Result;
+use crate::service::describe;
 
 /// Whether the cluster is there (`ecs:DescribeClusters`).
 pub(super) async fn has_cluster(aws: &Aws, subject: &Subject) -> Result<bool> {
@@ -28,29 +29,8 @@ pub(super) async fn has_cluster(aws: &Aws, subject: &Subject) -> Result<bool> {
 /// The service, unless it is gone (`ecs:DescribeServices`).
 pub(super) async fn service(aws: &Aws, subject: &Subject) -> Result<Arc<Option<Service>>> {
     let read = async {
-        let answer = aws
-            .ecs
-            .describe_services()
-            .cluster(&subject.cluster)
-            .services(&subject.service)
-            .send()
-            .await
-            .of("ecs:DescribeServices")
-            .gone_is_none(&["ClusterNotFoundException"])?;
-        let Some(answer) = answer else {
-            return Ok(None);
-        };
-        // Absence comes as a failure inside an answer; so does whatever else kept AWS from telling.
-        let other = answer
-            .failures()
-            .iter()
-            .find(|f| f.reason() != Some("MISSING"));
-        if let Some(failure) = other {
-            let reason = failure.reason().unwrap_or("no reason given");
-            return Err(Error::new("ecs:DescribeServices", Class::Refused, reason));
-        }
-        let mut services = answer.services.unwrap_or_default().into_iter();
-        Ok(services.find(|service| service.status() != Some("INACTIVE")))
+        let found = describe(aws, &subject.service_name()).await?;
+        Ok(found.filter(|service| service.status() != Some("INACTIVE")))
     };
     aws.read_once("doctor ecs:DescribeServices", read).await
 }
@@ -141,15 +121,14 @@ pub(super) async fn alarms(aws: &Aws, subject: &Subject) -> Result<Arc<Vec<Metri
         .await
 }
 
-/// A moment of AWS's as ours.
-pub(super) fn timestamp(moment: &DateTime) -> Option<Timestamp> {
-    Timestamp::from_second(moment.secs()).ok()
-}
-
 /// A moment of AWS's as a person reads it.
 pub(super) fn moment(moment: Option<&DateTime>) -> String {
-    let known = moment.and_then(timestamp);
-    known.map_or_else(
+    told(crate::service::moment(moment))
+}
+
+/// A moment as a person reads it.
+pub(super) fn told(moment: Option<Timestamp>) -> String {
+    moment.map_or_else(
         || "at an unknown time".to_owned(),
         |at| at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
     )
@@ -158,11 +137,6 @@ pub(super) fn moment(moment: Option<&DateTime>) -> String {
 /// How many seconds ago a moment was; none for one that is not known.
 pub(super) fn seconds_since(moment: Option<&DateTime>) -> Option<i64> {
     Some(Timestamp::now().as_second() - moment?.secs())
-}
-
-/// The last part of an ARN: an id or a name.
-pub(super) fn last_part(arn: &str) -> &str {
-    arn.rsplit('/').next().unwrap_or(arn)
 }
 
 /// The beginning of a long text of others, so that a finding stays readable.

@@ -1,87 +1,45 @@
 //! Area `releases`: whether the last release got through, and if not, why.
 
-use std::time::{Duration, SystemTime};
-
-use aws_sdk_ecs::types::{
-    CreatedAt, DeploymentLifecycleHookStatus, ServiceDeployment, ServiceDeploymentBrief,
-    ServiceDeploymentLifecycleStage as Stage, ServiceDeploymentStatus as Status,
-};
-use aws_smithy_types::DateTime;
+use jiff::{SignedDuration, Timestamp};
 
 use super::{Chart, Subject, reads};
-use crate::aws::{Answer, Aws, GoneIsNone};
+use crate::aws::Aws;
 use crate::resource::Result;
+use crate::service::deployments::{Deployment, latest};
 
 pub(super) const AREA: &str = "releases";
 
-/// Deployments older than this are history, in seconds.
-const LOOKED_BACK: u64 = 7 * 24 * 60 * 60;
-/// After so many seconds a deployment that cannot fill its new colour is not just slow.
-const STUCK: i64 = 30 * 60;
+/// Deployments older than this are history.
+const LOOKED_BACK: SignedDuration = SignedDuration::from_hours(7 * 24);
+/// After so long a deployment that cannot fill its new colour is not just slow.
+const STUCK: SignedDuration = SignedDuration::from_mins(30);
 
 pub(super) async fn look(aws: &Aws, subject: &Subject, chart: &mut Chart) -> Result<()> {
-    let Some(last) = newest(aws, subject).await? else {
-        chart.fine("no release within the last week");
-        return Ok(());
+    let newest = latest(aws, &subject.service_name(), 1).await?.pop();
+    let is_recent = |deployment: &Deployment| {
+        let age = deployment
+            .created
+            .map(|at| Timestamp::now().duration_since(at));
+        age.is_none_or(|age| age <= LOOKED_BACK)
     };
-    let Some(arn) = last.service_deployment_arn() else {
-        return Ok(());
-    };
-    let answer = aws
-        .ecs
-        .describe_service_deployments()
-        .service_deployment_arns(arn)
-        .send()
-        .await
-        .of("ecs:DescribeServiceDeployments")?;
-    if let Some(deployment) = answer.service_deployments().first() {
-        judge(deployment, chart);
+    match newest.filter(is_recent) {
+        Some(deployment) => judge(&deployment, chart),
+        None => {
+            chart.fine("no release within the last week");
+        }
     }
     Ok(())
 }
 
-async fn newest(aws: &Aws, subject: &Subject) -> Result<Option<ServiceDeploymentBrief>> {
-    let since = SystemTime::now() - Duration::from_secs(LOOKED_BACK);
-    let created = CreatedAt::builder().after(DateTime::from(since)).build();
-    let mut newest: Option<ServiceDeploymentBrief> = None;
-    let mut token = None;
-    loop {
-        let page = aws
-            .ecs
-            .list_service_deployments()
-            .cluster(&subject.cluster)
-            .service(&subject.service)
-            .created_at(created.clone())
-            .set_next_token(token)
-            .send()
-            .await
-            .of("ecs:ListServiceDeployments")
-            .gone_is_none(&["ClusterNotFoundException", "ServiceNotFoundException"])?;
-        let Some(page) = page else {
-            return Ok(None);
-        };
-        token = page.next_token;
-        let deployments = page.service_deployments.unwrap_or_default().into_iter();
-        let at = |it: &ServiceDeploymentBrief| it.created_at().map_or(0, DateTime::secs);
-        newest = deployments.chain(newest).max_by_key(at);
-        if token.is_none() {
-            return Ok(newest);
-        }
-    }
-}
-
-fn judge(deployment: &ServiceDeployment, chart: &mut Chart) {
-    let Some(status) = deployment.status() else {
-        return;
-    };
+fn judge(deployment: &Deployment, chart: &mut Chart) {
     let evidence = evidence(deployment);
-    match status {
-        Status::Successful => {
+    match deployment.status.as_str() {
+        "SUCCESSFUL" => {
             chart
                 .fine("the last release went through")
                 .shown_by(evidence);
         }
-        Status::RollbackSuccessful => {
+        "ROLLBACK_SUCCESSFUL" => {
             chart
                 .warning("the last release was rolled back")
                 .shown_by(evidence)
@@ -89,19 +47,19 @@ fn judge(deployment: &ServiceDeployment, chart: &mut Chart) {
                     "`orderctl logs` shows what it said; then `orderctl deploy` a mended one",
                 );
         }
-        Status::RollbackFailed => {
+        "ROLLBACK_FAILED" => {
             chart
                 .problem("the last release failed, and its rollback too")
                 .shown_by(evidence)
                 .mended_by("`orderctl deploy` a revision that is known to work");
         }
-        Status::Stopped => {
+        "STOPPED" => {
             chart
                 .warning("the last release was stopped")
                 .shown_by(evidence)
                 .mended_by("orderctl deploy");
         }
-        Status::RollbackInProgress | Status::RollbackRequested | Status::StopRequested => {
+        _ if deployment.is_rolling_back() => {
             chart
                 .warning("a release is being rolled back")
                 .shown_by(evidence)
@@ -111,23 +69,17 @@ fn judge(deployment: &ServiceDeployment, chart: &mut Chart) {
     }
 }
 
-fn in_progress(deployment: &ServiceDeployment, evidence: Vec<String>, chart: &mut Chart) {
-    let waits = deployment
-        .lifecycle_hook_details()
-        .iter()
-        .any(|hook| hook.status() == Some(&DeploymentLifecycleHookStatus::AwaitingAction));
-    let age = reads::seconds_since(deployment.started_at().or_else(|| deployment.created_at()));
-    // Without a circuit breaker, a colour that never gets healthy stays so for up to a day.
-    let fills = matches!(
-        deployment.lifecycle_stage(),
-        None | Some(Stage::ReconcileService | Stage::PreScaleUp | Stage::ScaleUp)
-    );
-    if waits {
+fn in_progress(deployment: &Deployment, evidence: Vec<String>, chart: &mut Chart) {
+    let age = deployment
+        .began()
+        .map(|at| Timestamp::now().duration_since(at));
+    if !deployment.waiting.is_empty() {
         chart
             .warning("a release waits for somebody to let it go on")
             .shown_by(evidence)
             .mended_by("`orderctl deploy` that began it, or `orderctl rollback`");
-    } else if fills && age.is_some_and(|age| age > STUCK) {
+    } else if deployment.is_coming_up() && age.is_some_and(|age| age > STUCK) {
+        // Without a circuit breaker, a colour that never gets healthy stays so for up to a day.
         chart
             .problem("a release is stuck: its new tasks do not get healthy")
             .shown_by(evidence)
@@ -137,22 +89,18 @@ fn in_progress(deployment: &ServiceDeployment, evidence: Vec<String>, chart: &mu
     }
 }
 
-fn evidence(deployment: &ServiceDeployment) -> Vec<String> {
-    let begun = reads::moment(deployment.started_at().or_else(|| deployment.created_at()));
-    let id = reads::last_part(deployment.service_deployment_arn().unwrap_or_default());
-    let mut lines = vec![format!("deployment {id}, begun {begun}")];
-    if let Some(stage) = deployment.lifecycle_stage() {
-        lines.push(format!("stage {}", stage.as_str()));
+fn evidence(deployment: &Deployment) -> Vec<String> {
+    let begun = reads::told(deployment.began());
+    let mut lines = vec![format!("deployment {}, begun {begun}", deployment.id())];
+    if let Some(stage) = &deployment.stage {
+        lines.push(format!("stage {stage}"));
     }
-    lines.extend(deployment.status_reason().map(reads::short));
-    let rollback = deployment.rollback().and_then(|rollback| rollback.reason());
-    lines.extend(rollback.map(|reason| format!("rolled back: {}", reads::short(reason))));
-    let rang = deployment
-        .alarms()
-        .map(|alarms| alarms.triggered_alarm_names());
-    let rang = rang.unwrap_or_default();
-    if !rang.is_empty() {
-        lines.push(format!("alarms that rang: {}", rang.join(", ")));
+    lines.extend(deployment.reason.as_deref().map(reads::short));
+    let turned_back = deployment.turned_back.as_deref();
+    lines.extend(turned_back.map(|reason| format!("rolled back: {}", reads::short(reason))));
+    if !deployment.triggered_alarms.is_empty() {
+        let rang = deployment.triggered_alarms.join(", ");
+        lines.push(format!("alarms that rang: {rang}"));
     }
     lines
 }
@@ -162,8 +110,14 @@ mod tests {
     use aws_sdk_ecs::Client;
     use aws_sdk_ecs::operation::describe_service_deployments::DescribeServiceDeploymentsOutput;
     use aws_sdk_ecs::operation::list_service_deployments::ListServiceDeploymentsOutput;
-    use aws_sdk_ecs::types::{Rollback, ServiceDeploymentAlarms};
+    use aws_sdk_ecs::types::{
+        Rollback, ServiceDeployment, ServiceDeploymentAlarms, ServiceDeploymentBrief,
+        ServiceDeploymentLifecycleStage as Stage, ServiceDeploymentStatus as Status,
+    };
     use aws_smithy_mocks::{Rule, mock};
+    use aws_smithy_types::DateTime;
+
+    use std::time::{Duration, SystemTime};
 
     use super::super::testing::{found, is_fine, only_bad, subject};
     use super::super::{Finding, Severity};

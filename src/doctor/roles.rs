@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::{Chart, Subject, reads};
 use crate::aws::{Answer, Aws, GoneIsNone};
 use crate::resource::Result;
+use crate::service::last_segment;
 
 pub(super) const AREA: &str = "roles";
 
@@ -124,7 +125,7 @@ async fn role(aws: &Aws, wanted: &Wanted<'_>) -> Result<Role> {
     if let Some(policy) = wanted.policy
         && !attached.iter().any(is_wanted)
     {
-        let policy = reads::last_part(policy);
+        let policy = last_segment(policy);
         complaints.push(format!("role {name} lacks the managed policy {policy}"));
     }
     let state = match attached.iter().all(is_wanted) {

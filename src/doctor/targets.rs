@@ -7,8 +7,9 @@ use aws_sdk_elasticloadbalancingv2::types::{
 };
 
 use super::{Chart, Severity, Subject, reads};
-use crate::aws::{Answer, Aws, GoneIsNone};
+use crate::aws::Aws;
 use crate::resource::Result;
+use crate::service::targets::health;
 
 pub(super) const AREA: &str = "targets";
 
@@ -34,7 +35,8 @@ pub(super) async fn look(aws: &Aws, subject: &Subject, chart: &mut Chart) -> Res
                 .mended_by("orderctl up");
             continue;
         };
-        let targets = health(aws, group.target_group_arn().unwrap_or_default()).await?;
+        let arn = group.target_group_arn().unwrap_or_default();
+        let targets = health(aws, arn).await?.unwrap_or_default();
         best = best.max(
             targets
                 .iter()
@@ -81,20 +83,6 @@ pub(super) async fn look(aws: &Aws, subject: &Subject, chart: &mut Chart) -> Res
             .mended_by("orderctl status --watch");
     }
     Ok(())
-}
-
-async fn health(aws: &Aws, group: &str) -> Result<Vec<TargetHealthDescription>> {
-    // One answer holds all targets: the operation has no pages.
-    let answer = aws
-        .elbv2
-        .describe_target_health()
-        .target_group_arn(group)
-        .send()
-        .await
-        .of("elasticloadbalancing:DescribeTargetHealth")
-        .gone_is_none(&["TargetGroupNotFound"])?;
-    let found = answer.and_then(|answer| answer.target_health_descriptions);
-    Ok(found.unwrap_or_default())
 }
 
 fn state(target: &TargetHealthDescription) -> Option<&State> {

@@ -6,8 +6,10 @@ use aws_sdk_ecs::types::{Container, DesiredStatus, Service, ServiceEvent, Task, 
 
 use super::stop_reason::{Diagnosis, diagnose, trouble_in_event};
 use super::{Chart, Severity, Subject, reads};
-use crate::aws::{Answer, Aws, GoneIsNone};
+use crate::aws::Aws;
 use crate::resource::Result;
+use crate::service::last_segment;
+use crate::service::tasks::{LogStream, last_lines, tasks};
 
 pub(super) const AREA: &str = "tasks";
 
@@ -15,8 +17,6 @@ pub(super) const AREA: &str = "tasks";
 const RECENT: i64 = 15 * 60;
 /// How many of a container's last lines are shown.
 const LOG_LINES: i32 = 5;
-/// How many tasks `DescribeTasks` takes.
-const TASKS_PER_CALL: usize = 100;
 
 pub(super) async fn look(aws: &Aws, subject: &Subject, chart: &mut Chart) -> Result<()> {
     let service = reads::service(aws, subject).await?;
@@ -27,7 +27,8 @@ pub(super) async fn look(aws: &Aws, subject: &Subject, chart: &mut Chart) -> Res
         return Ok(());
     };
     let short = service.running_count() < service.desired_count();
-    let groups = failures(&stopped_tasks(aws, subject).await?, subject);
+    let stopped = tasks(aws, &subject.service_name(), DesiredStatus::Stopped).await?;
+    let groups = failures(&stopped.unwrap_or_default(), subject);
     for (diagnosis, tasks) in &groups {
         let severity = severity(diagnosis, tasks, service);
         let evidence = evidence(aws, subject, diagnosis, tasks).await;
@@ -110,36 +111,6 @@ fn line(event: &ServiceEvent) -> String {
     format!("{} {message}", reads::moment(event.created_at()))
 }
 
-/// The tasks of the service that have stopped, of about the last hour.
-async fn stopped_tasks(aws: &Aws, subject: &Subject) -> Result<Vec<Task>> {
-    let mut pages = aws
-        .ecs
-        .list_tasks()
-        .cluster(&subject.cluster)
-        .service_name(&subject.service)
-        .desired_status(DesiredStatus::Stopped)
-        .into_paginator()
-        .items()
-        .send();
-    let mut arns = Vec::new();
-    while let Some(arn) = pages.next().await {
-        arns.push(arn.of("ecs:ListTasks")?);
-    }
-    let mut tasks = Vec::new();
-    for arns in arns.chunks(TASKS_PER_CALL) {
-        let answer = aws
-            .ecs
-            .describe_tasks()
-            .cluster(&subject.cluster)
-            .set_tasks(Some(arns.to_vec()))
-            .send()
-            .await
-            .of("ecs:DescribeTasks")?;
-        tasks.extend(answer.tasks.unwrap_or_default());
-    }
-    Ok(tasks)
-}
-
 /// The tasks that stopped out of order, by what happened, the newest first.
 fn failures(tasks: &[Task], subject: &Subject) -> BTreeMap<Diagnosis, Vec<Task>> {
     let mut groups: BTreeMap<Diagnosis, Vec<Task>> = BTreeMap::new();
@@ -198,7 +169,7 @@ async fn evidence(
     let Some(newest) = tasks.first() else {
         return Vec::new();
     };
-    let id = reads::last_part(newest.task_arn().unwrap_or_default());
+    let id = last_segment(newest.task_arn().unwrap_or_default());
     let at = reads::moment(stopped_at(newest));
     let mut lines = vec![format!("the last one: task {id}, {at}")];
     if let Some(reason) = newest.stopped_reason() {
@@ -253,25 +224,13 @@ async fn read_log(
         None => Default::default(),
     };
     let option = |name: &str| log_option(definition.as_ref().as_ref(), container, name);
-    let group = option("awslogs-group").unwrap_or_else(|| subject.log_group.clone());
-    let prefix = option("awslogs-stream-prefix").unwrap_or_else(|| "ecs".to_owned());
-    let id = reads::last_part(task.task_arn().unwrap_or_default());
-    let answer = aws
-        .logs
-        .get_log_events()
-        .log_group_name(group)
-        .log_stream_name(format!("{prefix}/{container}/{id}"))
-        .limit(LOG_LINES)
-        .start_from_head(false)
-        .send()
-        .await
-        .of("logs:GetLogEvents")
-        .gone_is_none(&["ResourceNotFoundException"])?;
-    let events = answer.and_then(|answer| answer.events).unwrap_or_default();
-    Ok(events
-        .into_iter()
-        .filter_map(|event| event.message)
-        .collect())
+    let log = LogStream {
+        group: option("awslogs-group").unwrap_or_else(|| subject.log_group.clone()),
+        prefix: option("awslogs-stream-prefix").unwrap_or_else(|| "ecs".to_owned()),
+        container: container.to_owned(),
+        task: last_segment(task.task_arn().unwrap_or_default()).to_owned(),
+    };
+    last_lines(aws, &log, LOG_LINES).await
 }
 
 fn log_option(definition: Option<&TaskDefinition>, container: &str, name: &str) -> Option<String> {

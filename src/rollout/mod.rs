@@ -2,23 +2,13 @@
 //!
 //! A release is ECS's own service deployment, so it goes on whatever becomes of the process that
 //! began it. What this adds: the image by its digest ([`image`]), the request that starts it
-//! ([`start`]), how far it is ([`deployment`]), whether the new tasks are ever going to be healthy
-//! ([`verdict`]), the trial before production traffic moves ([`smoke`]), why it failed
-//! ([`failures`]), and what was released before ([`history`]). Nothing here prints or waits.
+//! ([`start`]), whether the new tasks are ever going to be healthy ([`verdict`]), the trial before
+//! production traffic moves ([`smoke`]), why it failed ([`failures`]), and what was released before
+//! ([`history`]). How far it is, [`crate::service`] tells. Nothing here prints or waits.
 
-pub mod deployment;
 pub mod failures;
 pub mod history;
 pub mod image;
 pub mod smoke;
 pub mod start;
 pub mod verdict;
-
-/// The service that is released onto, by the names that `ecs` takes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ServiceName {
-    /// Its cluster.
-    pub cluster: String,
-    /// Its own name.
-    pub service: String,
-}

@@ -13,11 +13,11 @@ use aws_sdk_ecs::types::{
     DeploymentLifecycleHookTimeoutConfiguration, Service,
 };
 
-use super::ServiceName;
-use super::deployment::{Deployment, latest};
-use crate::aws::{Answer, Aws, GoneIsNone};
+use crate::aws::{Answer, Aws};
 use crate::kinds::ecs::{DeploymentStrategy, alarms_of, deployment_configuration, pauses};
 use crate::resource::{Class, Error, Result};
+use crate::service::deployments::{Deployment, latest};
+use crate::service::{ServiceName, describe};
 
 /// The service before a release.
 #[derive(Clone, Debug)]
@@ -54,16 +54,7 @@ impl Before {
 ///
 /// Asks `ecs:DescribeServices`; fails as that call does.
 pub async fn before(aws: &Aws, name: &ServiceName) -> Result<Option<Before>> {
-    let answer = aws
-        .ecs
-        .describe_services()
-        .cluster(&name.cluster)
-        .services(&name.service)
-        .send()
-        .await
-        .of("ecs:DescribeServices")
-        .gone_is_none(&["ClusterNotFoundException"])?;
-    let found = answer.and_then(|answer| answer.services?.into_iter().next());
+    let found = describe(aws, name).await?;
     let Some(found) = found.filter(|service| service.status() == Some("ACTIVE")) else {
         return Ok(None);
     };

@@ -1,4 +1,4 @@
-//! A service deployment as ECS tells of it, and the words that can be said to it.
+//! The deployments of a service as ECS tells of them, and the words that can be said to one.
 
 use aws_sdk_ecs::types::{
     DeploymentLifecycleHookAction, DeploymentLifecycleHookStatus,
@@ -8,12 +8,12 @@ use aws_sdk_ecs::types::{
 };
 use jiff::Timestamp;
 
-use super::ServiceName;
-use crate::aws::{Answer, Aws, missing};
+use super::{GONE, ServiceName, last_segment, moment};
+use crate::aws::{Answer, Aws, GoneIsNone, missing};
 use crate::resource::{Class, Error, Result};
 
 /// The state of a deployment.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Deployment {
     /// Its ARN.
     pub arn: String,
@@ -21,18 +21,24 @@ pub struct Deployment {
     pub status: String,
     /// Why it is so, where ECS says.
     pub reason: Option<String>,
+    /// Why it turned back, where ECS says.
+    pub turned_back: Option<String>,
     /// The lifecycle stage, where one was entered.
     pub stage: Option<String>,
     /// When it was asked for.
     pub created: Option<Timestamp>,
+    /// When ECS began with it.
+    pub started: Option<Timestamp>,
+    /// When ECS last changed anything of it.
+    pub changed: Option<Timestamp>,
     /// When it ended.
     pub finished: Option<Timestamp>,
     /// The version that comes.
     pub target: Version,
     /// The versions that ran before.
     pub sources: Vec<Version>,
-    /// The pause that waits for somebody's word.
-    pub pause: Option<Pause>,
+    /// The hooks that wait for an answer.
+    pub waiting: Vec<Waiting>,
     /// Alarms that ended it.
     pub triggered_alarms: Vec<String>,
     /// Whether ECS watches its alarms. It does not if one was ringing when it began.
@@ -56,19 +62,29 @@ pub struct Version {
     pub test: Option<f64>,
 }
 
-/// A pause of a deployment.
+/// A lifecycle hook at which a deployment waits for an answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Pause {
+pub struct Waiting {
     /// The id by which it is answered.
     pub hook: String,
-    /// When ECS stops waiting and rolls back.
+    /// Whether it waits for somebody's word, and not for a function of the user's.
+    pub is_pause: bool,
+    /// When ECS stops waiting.
     pub until: Option<Timestamp>,
+    /// What ECS does then: `CONTINUE` or `ROLLBACK`.
+    pub then: Option<String>,
 }
 
 impl Deployment {
     /// Says whether it has not ended.
     pub fn is_under_way(&self) -> bool {
-        is_under_way(&self.status)
+        const ENDS: &[&str] = &[
+            "SUCCESSFUL",
+            "STOPPED",
+            "ROLLBACK_SUCCESSFUL",
+            "ROLLBACK_FAILED",
+        ];
+        !ENDS.contains(&self.status.as_str())
     }
 
     /// Says whether it brought its target out.
@@ -84,25 +100,36 @@ impl Deployment {
         )
     }
 
+    /// Says whether it is at a stage in which the new tasks are started and not needed yet.
+    pub fn is_coming_up(&self) -> bool {
+        matches!(
+            self.stage.as_deref(),
+            None | Some("RECONCILE_SERVICE" | "PRE_SCALE_UP" | "SCALE_UP")
+        )
+    }
+
+    /// When it began, as far as ECS says.
+    pub fn began(&self) -> Option<Timestamp> {
+        self.started.or(self.created)
+    }
+
+    /// ECS's words for its status, or for turning back.
+    pub fn why(&self) -> Option<&str> {
+        self.reason.as_deref().or(self.turned_back.as_deref())
+    }
+
+    /// The pause that waits for somebody's word.
+    pub fn pause(&self) -> Option<&Waiting> {
+        self.waiting.iter().find(|waiting| waiting.is_pause)
+    }
+
     /// The last part of its ARN.
     pub fn id(&self) -> &str {
-        self.arn.rsplit('/').next().unwrap_or(&self.arn)
+        last_segment(&self.arn)
     }
 }
 
-/// Says whether a deployment of this status has not ended.
-pub(super) fn is_under_way(status: &str) -> bool {
-    matches!(
-        status,
-        "PENDING"
-            | "IN_PROGRESS"
-            | "STOP_REQUESTED"
-            | "ROLLBACK_REQUESTED"
-            | "ROLLBACK_IN_PROGRESS"
-    )
-}
-
-/// The deployment of a service that is under way, if there is one.
+/// The deployment of a service that is under way, if there is one; none where there is no service.
 ///
 /// Asks `ecs:ListServiceDeployments` and `ecs:DescribeServiceDeployments`; fails as those do.
 pub async fn under_way(aws: &Aws, name: &ServiceName) -> Result<Option<Deployment>> {
@@ -119,18 +146,18 @@ pub async fn under_way(aws: &Aws, name: &ServiceName) -> Result<Option<Deploymen
         .status(ServiceDeploymentStatus::RollbackInProgress)
         .send()
         .await
-        .of("ecs:ListServiceDeployments")?;
-    match answer
-        .service_deployments()
-        .first()
-        .and_then(ServiceDeploymentBrief::service_deployment_arn)
-    {
+        .of("ecs:ListServiceDeployments")
+        .gone_is_none(GONE)?;
+    let listed = answer
+        .as_ref()
+        .and_then(|it| it.service_deployments().first());
+    match listed.and_then(ServiceDeploymentBrief::service_deployment_arn) {
         Some(arn) => Ok(read(aws, &[arn.to_owned()]).await?.pop()),
         None => Ok(None),
     }
 }
 
-/// The deployments of a service, newest first, as many as `limit`.
+/// The deployments of a service, newest first, as many as `limit`; none where there is no service.
 ///
 /// Asks `ecs:ListServiceDeployments`, which knows those of the last 90 days, and
 /// `ecs:DescribeServiceDeployments`; fails as those do.
@@ -146,17 +173,17 @@ pub async fn latest(aws: &Aws, name: &ServiceName, limit: usize) -> Result<Vec<D
             .set_next_token(next)
             .send()
             .await
-            .of("ecs:ListServiceDeployments")?;
-        found.extend(answer.service_deployments().iter().cloned());
-        next = answer.next_token;
+            .of("ecs:ListServiceDeployments")
+            .gone_is_none(GONE)?;
+        let Some(page) = answer else { break };
+        next = page.next_token;
+        found.extend(page.service_deployments.unwrap_or_default());
         if next.is_none() {
             break;
         }
     }
     // The order is not documented.
-    found.sort_by_key(|brief| {
-        std::cmp::Reverse(brief.created_at().and_then(|at| at.to_millis().ok()))
-    });
+    found.sort_by_key(|brief| std::cmp::Reverse(moment(brief.created_at())));
     found.truncate(limit);
     let arns: Vec<String> = found
         .iter()
@@ -205,19 +232,23 @@ fn from_aws(deployment: &ServiceDeployment) -> Deployment {
     let text = |value: Option<&str>| value.unwrap_or_default().to_owned();
     let alarms = deployment.alarms();
     let triggered = alarms.map(|alarms| alarms.triggered_alarm_names().to_vec());
-    let pause = deployment.lifecycle_hook_details().iter().find(|hook| {
-        hook.target_type() == Some(&DeploymentLifecycleHookTargetType::Pause)
-            && hook.status() == Some(&DeploymentLifecycleHookStatus::AwaitingAction)
-    });
+    let waiting = deployment
+        .lifecycle_hook_details()
+        .iter()
+        .filter(|hook| hook.status() == Some(&DeploymentLifecycleHookStatus::AwaitingAction));
+    let rollback = deployment.rollback().and_then(|rollback| rollback.reason());
     Deployment {
         arn: text(deployment.service_deployment_arn()),
         status: text(deployment.status().map(ServiceDeploymentStatus::as_str)),
         reason: deployment.status_reason().map(str::to_owned),
+        turned_back: rollback.map(str::to_owned),
         stage: deployment
             .lifecycle_stage()
             .map(|stage| stage.as_str().to_owned()),
         created: moment(deployment.created_at()),
-        finished: moment(deployment.finished_at()),
+        started: moment(deployment.started_at()),
+        changed: moment(deployment.updated_at()),
+        finished: moment(deployment.finished_at().or(deployment.stopped_at())),
         target: deployment
             .target_service_revision()
             .map(version)
@@ -227,10 +258,16 @@ fn from_aws(deployment: &ServiceDeployment) -> Deployment {
             .iter()
             .map(version)
             .collect(),
-        pause: pause.map(|hook| Pause {
-            hook: text(hook.hook_id()),
-            until: moment(hook.expires_at()),
-        }),
+        waiting: waiting
+            .map(|hook| Waiting {
+                hook: text(hook.hook_id()),
+                is_pause: hook.target_type() == Some(&DeploymentLifecycleHookTargetType::Pause),
+                until: moment(hook.expires_at()),
+                then: hook
+                    .timeout_action()
+                    .map(|action| action.as_str().to_owned()),
+            })
+            .collect(),
         triggered_alarms: triggered.unwrap_or_default(),
         watches_alarms: alarms.is_some_and(|alarms| {
             alarms.status() != Some(&ServiceDeploymentRollbackMonitorsStatus::Disabled)
@@ -247,11 +284,6 @@ fn version(summary: &ServiceRevisionSummary) -> Version {
         production: summary.requested_production_traffic_weight(),
         test: summary.requested_test_traffic_weight(),
     }
-}
-
-fn moment(time: Option<&aws_smithy_types::DateTime>) -> Option<Timestamp> {
-    let millis = time.and_then(|time| time.to_millis().ok())?;
-    Timestamp::from_millisecond(millis).ok()
 }
 
 /// Lets a paused deployment go on, or turns it back.
@@ -311,5 +343,164 @@ pub async fn roll_back(aws: &Aws, deployment: &str) -> Result<Stopping> {
             }
         }
         Err(error) => Err(error),
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod testing {
+    //! Deployments as AWS lists and describes them.
+
+    use aws_sdk_ecs::Client;
+    use aws_sdk_ecs::operation::describe_service_deployments::DescribeServiceDeploymentsOutput;
+    use aws_sdk_ecs::operation::list_service_deployments::ListServiceDeploymentsOutput;
+    use aws_sdk_ecs::types::ServiceRevisionSummary;
+    use aws_sdk_ecs::types::builders::ServiceDeploymentBuilder;
+    use aws_smithy_mocks::{Rule, mock};
+    use aws_smithy_types::DateTime;
+
+    use super::*;
+
+    /// The deployment that began at this second and brings out this service revision.
+    pub(crate) fn deployed(
+        second: i64,
+        revision: u32,
+        status: ServiceDeploymentStatus,
+    ) -> ServiceDeploymentBuilder {
+        let target = ServiceRevisionSummary::builder().arn(format!("arn:revision/{revision}"));
+        ServiceDeployment::builder()
+            .service_deployment_arn(format!("arn:deployment/{second}"))
+            .created_at(DateTime::from_secs(second))
+            .started_at(DateTime::from_secs(second))
+            .status(status)
+            .target_service_revision(target.build())
+    }
+
+    pub(crate) fn brief(deployment: &ServiceDeployment) -> ServiceDeploymentBrief {
+        ServiceDeploymentBrief::builder()
+            .set_service_deployment_arn(deployment.service_deployment_arn.clone())
+            .set_created_at(deployment.created_at)
+            .set_status(deployment.status.clone())
+            .build()
+    }
+
+    /// All on one page.
+    pub(crate) fn listed(deployments: &[ServiceDeployment]) -> Rule {
+        let briefs: Vec<_> = deployments.iter().map(brief).collect();
+        mock!(Client::list_service_deployments).then_output(move || {
+            ListServiceDeploymentsOutput::builder()
+                .set_service_deployments(Some(briefs.clone()))
+                .build()
+        })
+    }
+
+    /// Those that are asked for, the last first.
+    pub(crate) fn described(deployments: &[ServiceDeployment]) -> Rule {
+        let all = deployments.to_vec();
+        mock!(Client::describe_service_deployments).then_compute_output(move |request| {
+            let asked = request.service_deployment_arns();
+            let is_asked = |deployment: &&ServiceDeployment| {
+                let arn = deployment.service_deployment_arn().unwrap_or_default();
+                asked.iter().any(|asked| asked == arn)
+            };
+            let found = all.iter().rev().filter(is_asked).cloned().collect();
+            DescribeServiceDeploymentsOutput::builder()
+                .set_service_deployments(Some(found))
+                .build()
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_ecs::Client;
+    use aws_sdk_ecs::operation::list_service_deployments::{
+        ListServiceDeploymentsError, ListServiceDeploymentsOutput,
+    };
+    use aws_sdk_ecs::types::{DeploymentLifecycleHookDetail, ServiceDeploymentLifecycleStage};
+    use aws_smithy_mocks::mock;
+    use aws_smithy_types::DateTime;
+    use aws_smithy_types::error::ErrorMetadata;
+
+    use super::testing::{brief, deployed, described};
+    use super::*;
+    use crate::aws::testing::mocked;
+
+    fn name() -> ServiceName {
+        ServiceName {
+            cluster: "order-api-dev".into(),
+            service: "order-api-dev".into(),
+        }
+    }
+
+    #[tokio::test]
+    async fn the_newest_come_first_whatever_page_they_stand_on() {
+        use ServiceDeploymentStatus::Successful;
+        let all: Vec<_> = [100, 200, 300]
+            .map(|second| deployed(second, 1, Successful).build())
+            .into();
+        let page = |token: Option<&'static str>, next: Option<&'static str>, some: &[_]| {
+            let briefs: Vec<_> = some.iter().map(brief).collect();
+            mock!(Client::list_service_deployments)
+                .match_requests(move |request| request.next_token() == token)
+                .then_output(move || {
+                    ListServiceDeploymentsOutput::builder()
+                        .set_service_deployments(Some(briefs.clone()))
+                        .set_next_token(next.map(str::to_owned))
+                        .build()
+                })
+        };
+        let (first, second) = (
+            page(None, Some("2"), &all[..2]),
+            page(Some("2"), None, &all[2..]),
+        );
+        let aws = mocked(&[&first, &second, &described(&all)]);
+        let found = latest(&aws, &name(), 2).await.unwrap();
+        let ids: Vec<&str> = found.iter().map(Deployment::id).collect();
+        assert_eq!(ids, ["300", "200"]);
+    }
+
+    #[tokio::test]
+    async fn where_there_is_no_service_there_are_no_deployments() {
+        let gone = mock!(Client::list_service_deployments).then_error(|| {
+            let code = ErrorMetadata::builder().code("ServiceNotFoundException");
+            ListServiceDeploymentsError::generic(code.build())
+        });
+        let aws = mocked(&[&gone]);
+        assert_eq!(latest(&aws, &name(), 5).await.unwrap(), []);
+        assert_eq!(under_way(&aws, &name()).await.unwrap(), None);
+    }
+
+    #[test]
+    fn hooks_that_wait_are_told_and_answered_ones_are_not() {
+        let hook = |id: &str, status| {
+            DeploymentLifecycleHookDetail::builder()
+                .hook_id(id)
+                .status(status)
+                .target_type(DeploymentLifecycleHookTargetType::Pause)
+                .timeout_action(DeploymentLifecycleHookAction::Rollback)
+                .expires_at(DateTime::from_secs(900))
+                .build()
+        };
+        let told = deployed(300, 3, ServiceDeploymentStatus::InProgress)
+            .lifecycle_stage(ServiceDeploymentLifecycleStage::PostTestTrafficShift)
+            .updated_at(DateTime::from_secs(330))
+            .lifecycle_hook_details(hook("hook-0", DeploymentLifecycleHookStatus::Succeeded))
+            .lifecycle_hook_details(hook(
+                "hook-1",
+                DeploymentLifecycleHookStatus::AwaitingAction,
+            ))
+            .build();
+        let told = from_aws(&told);
+        assert!(told.is_under_way());
+        assert_eq!(told.stage.as_deref(), Some("POST_TEST_TRAFFIC_SHIFT"));
+        assert_eq!(told.changed, Timestamp::from_second(330).ok());
+        let waiting = Waiting {
+            hook: "hook-1".to_owned(),
+            is_pause: true,
+            until: Timestamp::from_second(900).ok(),
+            then: Some("ROLLBACK".to_owned()),
+        };
+        assert_eq!(told.waiting, [waiting]);
+        assert!(told.pause().is_some());
     }
 }

@@ -3,9 +3,10 @@
 use aws_sdk_cloudwatch::types::MetricAlarm;
 use jiff::Timestamp;
 
-use super::{Subject, moment};
+use super::Subject;
 use crate::aws::{Answer, Aws};
 use crate::resource::Result;
+use crate::service::moment;
 
 /// An alarm.
 #[derive(Clone, Debug, PartialEq, Eq)]

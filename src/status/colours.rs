@@ -12,6 +12,7 @@ use super::service::described;
 use super::{Part, Subject};
 use crate::aws::{Answer, Aws, GoneIsNone};
 use crate::resource::Result;
+use crate::service::targets::health;
 
 /// One of the two colours.
 #[derive(Clone, Debug, PartialEq)]
@@ -111,15 +112,8 @@ async fn named(aws: &Aws, names: Vec<String>) -> Result<Option<BTreeMap<String, 
 }
 
 async fn targets(aws: &Aws, group: &str) -> Result<Option<Targets>> {
-    let answer = aws
-        .elbv2
-        .describe_target_health()
-        .target_group_arn(group)
-        .send()
-        .await
-        .of("elasticloadbalancing:DescribeTargetHealth")
-        .gone_is_none(&["TargetGroupNotFound"])?;
-    Ok(answer.map(|answer| counted(group, answer.target_health_descriptions())))
+    let found = health(aws, group).await?;
+    Ok(found.map(|targets| counted(group, &targets)))
 }
 
 fn counted(group: &str, targets: &[TargetHealthDescription]) -> Targets {

@@ -14,12 +14,14 @@ use jiff::Timestamp;
 pub use alarms::Alarm;
 pub use colours::{Colour, Reason, Targets, Weights};
 pub use database::{Database, Member, Role};
-pub use deployments::{Awaiting, Deployment, Release};
+pub use deployments::Release;
 pub use service::{RunningImage, Service, Tasks};
 pub use web_acl::{Requests, WINDOW_MINUTES};
 
 use crate::aws::Aws;
 use crate::resource::{Error, Result};
+use crate::service::ServiceName;
+use crate::service::deployments::Deployment;
 
 /// The names by which the parts of a stack are addressed.
 #[derive(Clone, Debug)]
@@ -48,6 +50,15 @@ pub struct Subject {
     pub db_cluster: String,
     /// The alarms.
     pub alarms: Vec<String>,
+}
+
+impl Subject {
+    fn service_name(&self) -> ServiceName {
+        ServiceName {
+            cluster: self.cluster.clone(),
+            service: self.service.clone(),
+        }
+    }
 }
 
 /// A part of the stack as a read found it.
@@ -231,18 +242,6 @@ impl Snapshot {
 
 /// How many parts [`Snapshot::gaps`] looks at.
 const PARTS: usize = 10;
-
-/// A moment as AWS tells it.
-fn moment(time: Option<&aws_sdk_ecs::primitives::DateTime>) -> Option<Timestamp> {
-    let time = time?;
-    let nanoseconds = i32::try_from(time.subsec_nanos()).ok()?;
-    Timestamp::new(time.secs(), nanoseconds).ok()
-}
-
-/// What follows the last `/` of an ARN: `order-api-dev:7` of a task definition.
-fn last_segment(arn: &str) -> &str {
-    arn.rsplit('/').next().unwrap_or(arn)
-}
 
 /// AWS's signed counts, which are never negative.
 fn count(number: i32) -> u32 {

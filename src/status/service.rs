@@ -5,9 +5,11 @@ use std::sync::Arc;
 
 use aws_sdk_ecs::types::{DesiredStatus, Service as AwsService, Task};
 
-use super::{Subject, count, last_segment};
+use super::{Subject, count};
 use crate::aws::{Answer, Aws, GoneIsNone};
 use crate::resource::Result;
+use crate::service::tasks::tasks as all_tasks;
+use crate::service::{describe, last_segment};
 
 /// The service.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,27 +72,12 @@ pub struct RunningImage {
     pub tasks: u32,
 }
 
-/// Where the cluster or the service is not there.
-pub(super) const GONE: &[&str] = &["ClusterNotFoundException", "ServiceNotFoundException"];
-/// How many tasks one call describes.
-const TASKS_PER_CALL: usize = 100;
-
 /// The service as AWS describes it (`ecs:DescribeServices`), read once per snapshot.
 pub(super) async fn described(aws: &Aws, subject: &Subject) -> Result<Option<AwsService>> {
     let read = async {
-        let answer = aws
-            .ecs
-            .describe_services()
-            .cluster(&subject.cluster)
-            .services(&subject.service)
-            .send()
-            .await
-            .of("ecs:DescribeServices")
-            .gone_is_none(GONE)?;
-        let services = answer.and_then(|answer| answer.services);
+        let found = describe(aws, &subject.service_name()).await?;
         // An INACTIVE one is the tombstone of a deleted one.
-        let mut alive = services.unwrap_or_default().into_iter();
-        Ok(alive.find(|service| service.status() != Some("INACTIVE")))
+        Ok(found.filter(|service| service.status() != Some("INACTIVE")))
     };
     let shared: Arc<Option<AwsService>> = aws.read_once("ecs:DescribeServices", read).await?;
     Ok(shared.as_ref().clone())
@@ -130,34 +117,10 @@ async fn holds_image(aws: &Aws, repository: &str) -> Result<bool> {
 
 /// The running tasks (`ecs:ListTasks`, `ecs:DescribeTasks`).
 pub(super) async fn tasks(aws: &Aws, subject: &Subject) -> Result<Option<Tasks>> {
-    let arns = aws
-        .ecs
-        .list_tasks()
-        .cluster(&subject.cluster)
-        .service_name(&subject.service)
-        .desired_status(DesiredStatus::Running)
-        .into_paginator()
-        .items()
-        .send()
-        .collect::<std::result::Result<Vec<_>, _>>()
-        .await
-        .of("ecs:ListTasks")
-        .gone_is_none(GONE)?;
-    let Some(arns) = arns else { return Ok(None) };
-    let mut found = Vec::new();
-    for arns in arns.chunks(TASKS_PER_CALL) {
-        // A task that has just gone is a failure inside of the answer.
-        let answer = aws
-            .ecs
-            .describe_tasks()
-            .cluster(&subject.cluster)
-            .set_tasks(Some(arns.to_vec()))
-            .send()
-            .await
-            .of("ecs:DescribeTasks")
-            .gone_is_none(GONE)?;
-        found.extend(answer.and_then(|answer| answer.tasks).unwrap_or_default());
-    }
+    let name = subject.service_name();
+    let Some(found) = all_tasks(aws, &name, DesiredStatus::Running).await? else {
+        return Ok(None);
+    };
     let running = found
         .iter()
         .filter(|task| task.last_status() == Some("RUNNING"));

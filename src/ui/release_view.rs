@@ -9,9 +9,9 @@ use super::json::{VERSION, round};
 use super::style::Style;
 use super::table;
 use super::text::{age, clean, moment, took};
-use crate::rollout::deployment::{Deployment, Version};
 use crate::rollout::failures::Health;
 use crate::rollout::history::Entry;
+use crate::service::deployments::{Deployment, Version};
 
 /// What is known of a release at one moment.
 #[derive(Clone, Debug, PartialEq)]
@@ -104,7 +104,7 @@ pub fn to_json(snapshot: &Snapshot, since: Duration, at: Timestamp) -> Value {
         "testWeight": target.test,
         "productionWeight": target.production,
         "triggeredAlarms": deployment.triggered_alarms,
-        "paused": deployment.pause.is_some(),
+        "paused": deployment.pause().is_some(),
     })
 }
 
@@ -176,7 +176,7 @@ pub fn list_to_json(entries: &[Entry], running: &str) -> Value {
                 "createdAt": entry.deployment.created,
                 "finishedAt": entry.deployment.finished,
                 "status": entry.deployment.status,
-                "reason": entry.deployment.reason,
+                "reason": entry.deployment.why(),
                 "runs": entry.revision == running,
             })
         })
@@ -200,15 +200,11 @@ mod tests {
         let deployment = Deployment {
             arn: "arn:d/abc".into(),
             status: "IN_PROGRESS".into(),
-            reason: None,
             stage: Some("PRODUCTION_TRAFFIC_SHIFT".into()),
             created: Some("2026-11-26T10:00:00Z".parse().unwrap()),
-            finished: None,
             target: new,
-            sources: Vec::new(),
-            pause: None,
-            triggered_alarms: Vec::new(),
             watches_alarms: true,
+            ..Deployment::default()
         };
         Snapshot {
             deployment,

@@ -10,9 +10,9 @@ use jiff::Timestamp;
 use super::style::Style;
 use super::table;
 use super::text::{age, clean, moment};
+use crate::service::deployments::Deployment;
 use crate::status::{
-    Alarm, Colour, Deployment, Part, Release, Role, RunningImage, Snapshot, Targets,
-    WINDOW_MINUTES, Weights,
+    Alarm, Colour, Part, Release, Role, RunningImage, Snapshot, Targets, WINDOW_MINUTES, Weights,
 };
 pub use object::to_json;
 
@@ -270,7 +270,7 @@ fn deployment(deployment: &Deployment, now: Timestamp) -> Vec<Line> {
     let tone = tone_of(&deployment.status);
     let mut lines = Vec::new();
     if deployment.is_under_way() {
-        let lasts = since(deployment.began, now).map(|it| format!(" for {it}"));
+        let lasts = since(deployment.began(), now).map(|it| format!(" for {it}"));
         let stage = deployment.stage.as_deref().unwrap_or("no stage yet");
         let text = format!(
             "{status}{}: {stage}, changed {}",
@@ -281,16 +281,16 @@ fn deployment(deployment: &Deployment, now: Timestamp) -> Vec<Line> {
     } else {
         let text = format!(
             "none under way; the last ended {}: {status}",
-            ago(deployment.ended, now)
+            ago(deployment.finished, now)
         );
         lines.push((tone, text));
     }
-    if let Some(reason) = &deployment.reason
+    if let Some(reason) = deployment.why()
         && tone != Tone::Well
     {
-        lines.push((tone, reason.clone()));
+        lines.push((tone, reason.to_owned()));
     }
-    for waiting in &deployment.awaiting {
+    for waiting in &deployment.waiting {
         let left = waiting.until.map(|until| {
             let left: Duration = until.duration_since(now).try_into().unwrap_or_default();
             format!(" for another {}", age(left))

@@ -6,12 +6,13 @@ use aws_sdk_ecs::types::{Cluster as AwsCluster, ClusterField, ClusterSetting, Cl
 use serde::{Deserialize, Serialize};
 
 use super::capacity::{self, CapacityProviderStrategyItem};
-use super::{ClusterArn, change_tags, only_missing, tag_on_create, tags_of};
+use super::{ClusterArn, change_tags, tag_on_create, tags_of};
 use crate::aws::{Answer, Aws, GoneIsNone, missing};
 use crate::resource::{
     Changes, Condition, Identity, Last, Live, Operations, Refusal, Resource, Result, Scope, Stage,
     Tags, Times, outputs,
 };
+use crate::service::only_missing;
 
 /// An `AWS::ECS::Cluster`.
 pub struct Cluster;

@@ -3,14 +3,14 @@
 use aws_sdk_ecs::types::{
     CanaryConfiguration, DeploymentAlarms, DeploymentConfiguration, DeploymentLifecycleHook,
     DeploymentLifecycleHookTargetType, DeploymentStrategy as AwsStrategy, LinearConfiguration,
-    ServiceDeploymentBrief, ServiceDeploymentStatus, StopServiceDeploymentStopType,
 };
 use serde::{Deserialize, Serialize};
 
-use super::service::Service;
+use super::service::{Service, name_of};
 use super::service_spec::ServiceSpec;
-use crate::aws::{Answer, Aws, incomplete};
+use crate::aws::{Aws, incomplete};
 use crate::resource::{Class, Error, Live, Resolved, Result};
+use crate::service::deployments::{Deployment, roll_back, under_way};
 
 /// How traffic moves to a new revision of the service.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -153,80 +153,38 @@ pub(super) async fn refuse_during_deployment(aws: &Aws, live: &Live<Service>) ->
     let Some(active) = active_deployment(aws, live).await? else {
         return Ok(());
     };
-    let status = active
-        .status()
-        .map_or("under way", |status| status.as_str());
     Err(Error::new(
         "ecs:UpdateService",
         Class::Refused,
         format!(
-            "a deployment of service {} is {status}; this change would start another",
-            live.outputs.name
+            "a deployment of service {} is {}; this change would start another",
+            live.outputs.name, active.status
         ),
     )
     .with_advice(
-        "wait until it is finished, or stop it (`aws ecs stop-service-deployment`), then run the same command again",
+        "wait until it is finished, or turn it back (`orderctl rollback`), then run the same command again",
     ))
 }
 
 /// Asks ECS to roll back the deployment that is under way, if there is one, so that the service can
 /// be deleted. What ECS does not let us stop, the delete call will speak about.
 pub(super) async fn stop_active_deployment(aws: &Aws, live: &Live<Service>) -> Result<()> {
+    /// A first deployment has nothing to go back to.
+    const FIRST: &[&str] = &["InvalidParameterException", "ClientException"];
     let active = active_deployment(aws, live).await?;
-    let running = active.as_ref().filter(|active| {
-        matches!(
-            active.status(),
-            Some(ServiceDeploymentStatus::Pending | ServiceDeploymentStatus::InProgress)
-        )
-    });
-    let Some(arn) = running.and_then(ServiceDeploymentBrief::service_deployment_arn) else {
+    let Some(running) = active.filter(|active| !active.is_rolling_back()) else {
         return Ok(());
     };
-    let answer = aws
-        .ecs
-        .stop_service_deployment()
-        .service_deployment_arn(arn)
-        .stop_type(StopServiceDeploymentStopType::Rollback)
-        .send()
-        .await
-        .of("ecs:StopServiceDeployment");
-    const FINISHED_OR_FIRST: &[&str] = &[
-        "ConflictException",
-        "ServiceDeploymentNotFoundException",
-        "InvalidParameterException",
-        "ClientException",
-    ];
-    match answer {
-        Err(error) if !error.is(FINISHED_OR_FIRST) && !is_unsupported(&error) => Err(error),
+    match roll_back(aws, &running.arn).await {
+        Err(error) if !error.is(FIRST) && !is_unsupported(&error) => Err(error),
         _ => Ok(()),
     }
 }
 
-async fn active_deployment(
-    aws: &Aws,
-    live: &Live<Service>,
-) -> Result<Option<ServiceDeploymentBrief>> {
-    // At most one deployment of a service is in one of these states, so one page holds it.
-    let answer = aws
-        .ecs
-        .list_service_deployments()
-        .cluster(&*live.spec.cluster)
-        .service(&live.outputs.name)
-        .status(ServiceDeploymentStatus::Pending)
-        .status(ServiceDeploymentStatus::InProgress)
-        .status(ServiceDeploymentStatus::StopRequested)
-        .status(ServiceDeploymentStatus::RollbackRequested)
-        .status(ServiceDeploymentStatus::RollbackInProgress)
-        .send()
-        .await
-        .of("ecs:ListServiceDeployments");
-    match answer {
-        Ok(answer) => Ok(answer.service_deployments().first().cloned()),
+async fn active_deployment(aws: &Aws, live: &Live<Service>) -> Result<Option<Deployment>> {
+    match under_way(aws, &name_of(live)).await {
         Err(error) if is_unsupported(&error) => Ok(None),
-        Err(error) if error.is(&["ServiceNotFoundException", "ClusterNotFoundException"]) => {
-            Ok(None)
-        }
-        Err(error) => Err(error),
+        answer => answer,
     }
 }
 
@@ -256,10 +214,10 @@ pub(super) mod testing {
     //! The deployments that AWS lists.
 
     use aws_sdk_ecs::Client;
+    use aws_sdk_ecs::operation::describe_service_deployments::DescribeServiceDeploymentsOutput;
     use aws_sdk_ecs::operation::list_service_deployments::ListServiceDeploymentsOutput;
+    use aws_sdk_ecs::types::{ServiceDeployment, ServiceDeploymentBrief, ServiceDeploymentStatus};
     use aws_smithy_mocks::{Rule, mock};
-
-    use super::*;
 
     pub(in super::super) fn deployments(status: Option<ServiceDeploymentStatus>) -> Rule {
         let active = status.map(|status| {
@@ -273,23 +231,35 @@ pub(super) mod testing {
             .build();
         mock!(Client::list_service_deployments).then_output(move || answer.clone())
     }
+
+    pub(in super::super) fn described(status: ServiceDeploymentStatus) -> Rule {
+        let described = ServiceDeployment::builder()
+            .service_deployment_arn("arn:deployment")
+            .status(status);
+        let answer = DescribeServiceDeploymentsOutput::builder()
+            .service_deployments(described.build())
+            .build();
+        mock!(Client::describe_service_deployments).then_output(move || answer.clone())
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use aws_sdk_ecs::Client;
     use aws_sdk_ecs::operation::stop_service_deployment::StopServiceDeploymentOutput;
+    use aws_sdk_ecs::types::ServiceDeploymentStatus;
     use aws_smithy_mocks::mock;
 
     use super::super::service_live::testing::{in_aws, seen};
-    use super::testing::deployments;
+    use super::testing::{deployments, described};
     use super::*;
     use crate::aws::testing::mocked;
 
     #[tokio::test]
     async fn a_deployment_under_way_refuses_another_and_says_what_to_do() {
         let live = seen(&in_aws().build());
-        let busy = mocked(&[&deployments(Some(ServiceDeploymentStatus::InProgress))]);
+        let status = ServiceDeploymentStatus::InProgress;
+        let busy = mocked(&[&deployments(Some(status.clone())), &described(status)]);
         let error = refuse_during_deployment(&busy, &live).await.unwrap_err();
         assert_eq!(error.class(), Class::Refused);
         assert!(error.message().contains("IN_PROGRESS"), "{error}");
@@ -322,7 +292,12 @@ mod tests {
             let stop = mock!(Client::stop_service_deployment)
                 .match_requests(|r| r.service_deployment_arn() == Some("arn:deployment"))
                 .then_output(|| StopServiceDeploymentOutput::builder().build());
-            let aws = mocked(&[&deployments(status), &stop]);
+            let told = described(
+                status
+                    .clone()
+                    .unwrap_or(ServiceDeploymentStatus::Successful),
+            );
+            let aws = mocked(&[&deployments(status), &told, &stop]);
             let live = seen(&in_aws().build());
             stop_active_deployment(&aws, &live).await.unwrap();
             assert_eq!(stop.num_calls(), stops);

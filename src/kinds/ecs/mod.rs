@@ -7,18 +7,19 @@ mod release;
 mod running;
 mod service;
 mod service_live;
+mod service_progress;
 mod service_spec;
 mod target_health;
 mod task_definition;
 mod task_definition_content;
 mod task_definition_revisions;
 
-use aws_sdk_ecs::types::{Failure, Tag};
+use aws_sdk_ecs::types::Tag;
 
 pub use capacity::CapacityProviderStrategyItem;
 pub use cluster::{Cluster, ClusterOutputs, ClusterSpec, ContainerInsights};
 pub use deployment::{DeploymentStrategy, alarms_of, deployment_configuration, pauses};
-pub use release::{BY_TAG, IMAGE_TAG, register_release};
+pub use release::register_release;
 pub use running::{Running, running};
 pub use service::{Service, ServiceOutputs};
 pub use service_spec::{PropagateTags, ServiceSpec};
@@ -29,7 +30,7 @@ pub use task_definition::{
 pub use task_definition_content::{CONTENT_TAG, content_hash};
 
 use crate::aws::{Answer, Aws};
-use crate::resource::{Class, Error, Result, Tags};
+use crate::resource::{Result, Tags};
 
 id_types! {
     /// ARN of an ECS cluster
@@ -82,27 +83,6 @@ async fn change_tags(aws: &Aws, arn: &str, live: &Tags, want: &Tags) -> Result<(
     Ok(())
 }
 
-/// Checks the failures of a Describe that found nothing: `MISSING` means absent, anything else
-/// means that AWS could not tell (field guide, section 1, rule 10).
-fn only_missing(operation: &str, failures: &[Failure]) -> Result<()> {
-    let other = failures
-        .iter()
-        .find(|failure| failure.reason() != Some("MISSING"));
-    match other {
-        None => Ok(()),
-        Some(failure) => {
-            let reason = failure.reason().unwrap_or("no reason given");
-            let detail = failure.detail().unwrap_or_default();
-            Err(Error::new(
-                operation,
-                Class::Refused,
-                format!("the answer is a failure: {reason} {detail}").trim_end(),
-            )
-            .with_advice("check the permission for this operation, then run the command again"))
-        }
-    }
-}
-
 /// Gives a set that AWS returns in any order in the order of `want`, followed by what `want` lacks,
 /// so that two lists of the same members are equal.
 fn ordered_like<T: Clone + Ord>(want: &[T], mut live: Vec<T>) -> Vec<T> {
@@ -124,13 +104,5 @@ mod tests {
         let live = vec!["c".to_owned(), "x".to_owned(), "a".to_owned()];
         let want = ["a".to_owned(), "b".to_owned(), "c".to_owned()];
         assert_eq!(ordered_like(&want, live), ["a", "c", "x"]);
-    }
-
-    #[test]
-    fn a_describe_that_could_not_tell_is_an_error_and_not_an_absence() {
-        let failure = |reason: &str| Failure::builder().reason(reason).build();
-        assert!(only_missing("ecs:DescribeServices", &[failure("MISSING")]).is_ok());
-        let denied = only_missing("ecs:DescribeServices", &[failure("ACCESS_DENIED")]);
-        assert!(denied.unwrap_err().message().contains("ACCESS_DENIED"));
     }
 }

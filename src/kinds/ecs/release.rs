@@ -9,11 +9,6 @@ use super::{TaskDefinitionArn, tag, tag_on_create};
 use crate::aws::{Answer, Aws, missing};
 use crate::resource::{Class, Error, Result, Tags};
 
-/// The tag on a release's revision that names the image as the person named it.
-pub const IMAGE_TAG: &str = "orderctl:image";
-/// The tag on a release's revision that says who released it.
-pub const BY_TAG: &str = "orderctl:released-by";
-
 const REGISTER: &str = "ecs:RegisterTaskDefinition";
 
 /// Registers revision `base` once more with `image` in its container `container`, marked with the
@@ -143,6 +138,7 @@ mod tests {
     use super::super::task_definition_content::testing::{arn, in_aws, want};
     use super::*;
     use crate::aws::testing::mocked;
+    use crate::service::revisions::{BY_TAG, IMAGE_TAG};
 
     const IMAGE: &str = "repository@sha256:abc";
 

@@ -3,10 +3,10 @@
 
 use std::collections::BTreeMap;
 
-use super::service::describe;
 use super::task_definition_revisions::read;
 use crate::aws::Aws;
 use crate::resource::{Result, STACK_TAG, Scope};
+use crate::service::{ServiceName, describe};
 
 /// The revision a service runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,9 +64,8 @@ pub(super) fn deployment(scope: &Scope) -> Option<&str> {
 /// Reads what a service runs; nothing where there is no service.
 ///
 /// Asks `ecs:DescribeServices` and `ecs:DescribeTaskDefinition`; fails as those calls do.
-pub async fn running(aws: &Aws, stack: &str, names: (&str, &str)) -> Result<Option<Running>> {
-    let (cluster, service) = names;
-    let found = describe(aws, cluster, service).await?;
+pub async fn running(aws: &Aws, stack: &str, name: &ServiceName) -> Result<Option<Running>> {
+    let found = describe(aws, name).await?;
     let Some(service) = found.filter(|service| service.status() == Some("ACTIVE")) else {
         return Ok(None);
     };

@@ -5,19 +5,21 @@
 
 use aws_sdk_ecs::types::{
     AvailabilityZoneRebalancing, DeploymentController, DeploymentControllerType,
-    Service as AwsService, ServiceField,
+    Service as AwsService,
 };
 
 use super::capacity;
 use super::deployment::{configuration, refuse_during_deployment, signed, stop_active_deployment};
 use super::service_live::{colours, live, load_balancer, network};
+use super::service_progress::explained;
 use super::service_spec::ServiceSpec;
-use super::{ServiceArn, change_tags, only_missing, tag_on_create, target_health};
+use super::{ServiceArn, change_tags, tag_on_create, target_health};
 use crate::aws::{Answer, Aws, GoneIsNone, incomplete, missing};
 use crate::resource::{
     Changes, Class, Condition, Error, Identity, Last, Live, Operations, Refusal, Resolved,
     Resource, Result, Scope, Stage, Times, UNKNOWN, Verb, outputs,
 };
+use crate::service::{GONE, ServiceName, describe};
 
 /// An `AWS::ECS::Service` on Fargate with deployment controller `ECS`.
 pub struct Service;
@@ -61,12 +63,6 @@ const LOAD_BALANCER: &[&str] = &[
     "infrastructure_role",
 ];
 
-const GONE: &[&str] = &[
-    "ServiceNotFoundException",
-    "ServiceNotActiveException",
-    "ClusterNotFoundException",
-];
-
 /// A parameter of the service that ECS does not take yet.
 const fn not_yet(verb: Verb, fragment: &'static str) -> Refusal {
     Refusal {
@@ -94,11 +90,14 @@ impl Resource for Service {
     const OPERATIONS: Operations = Operations {
         read: &[
             "ecs:DescribeServices",
+            "ecs:ListTasks",
+            "ecs:DescribeTasks",
             "elasticloadbalancing:DescribeTargetHealth",
         ],
         create: &["ecs:CreateService", "ecs:TagResource", "iam:PassRole"],
         update: &[
             "ecs:ListServiceDeployments",
+            "ecs:DescribeServiceDeployments",
             "ecs:UpdateService",
             "ecs:TagResource",
             "ecs:UntagResource",
@@ -106,6 +105,7 @@ impl Resource for Service {
         ],
         delete: &[
             "ecs:ListServiceDeployments",
+            "ecs:DescribeServiceDeployments",
             "ecs:StopServiceDeployment",
             "ecs:DeleteService",
         ],
@@ -141,19 +141,26 @@ impl Resource for Service {
             return Ok(None);
         }
         let key = format!("ecs:DescribeServices {cluster} {name}");
-        let found = aws.read_once(&key, describe(aws, cluster, name)).await?;
+        let name = ServiceName {
+            cluster: cluster.to_string(),
+            service: name.clone(),
+        };
+        let found = aws.read_once(&key, describe(aws, &name)).await?;
         let Some(service) = &*found else {
             return Ok(None);
         };
-        let mut live = live(service, want, last, scope)?;
+        let Some(mut live) = live(service, want, last, scope)? else {
+            return Ok(None);
+        };
         let runs = service.desired_count() > 0;
-        if let Some(live) = live
-            .as_mut()
-            .filter(|live| runs && live.condition == Condition::Ready)
-        {
-            live.condition = target_health::condition(aws, service).await?;
-        }
-        Ok(live)
+        live.condition = match live.condition {
+            Condition::Ready if runs => target_health::condition(aws, service).await?,
+            Condition::Pending(what) => {
+                Condition::Pending(explained(aws, &name, service, what).await)
+            }
+            condition => condition,
+        };
+        Ok(Some(live))
     }
 
     async fn create(
@@ -227,7 +234,7 @@ impl Resource for Service {
             call = call.network_configuration(network(OPERATION, want)?);
         }
         if changes.touch_any(LOAD_BALANCER) {
-            let now = describe(aws, &live.spec.cluster, &live.outputs.name).await?;
+            let now = describe(aws, &name_of(live)).await?;
             call = call.load_balancers(load_balancer(want, colours(want, now.as_ref())));
         }
         if changes.touch("capacity_strategy") {
@@ -285,25 +292,12 @@ impl Resource for Service {
     }
 }
 
-pub(super) async fn describe(aws: &Aws, cluster: &str, name: &str) -> Result<Option<AwsService>> {
-    let answer = aws
-        .ecs
-        .describe_services()
-        .cluster(cluster)
-        .services(name)
-        .include(ServiceField::Tags)
-        .send()
-        .await
-        .of("ecs:DescribeServices")
-        .gone_is_none(GONE)?;
-    let Some(answer) = answer else {
-        return Ok(None);
-    };
-    let found = answer.services().first().cloned();
-    if found.is_none() {
-        only_missing("ecs:DescribeServices", answer.failures())?;
+/// The names of a service that was found.
+pub(super) fn name_of(live: &Live<Service>) -> ServiceName {
+    ServiceName {
+        cluster: live.spec.cluster.to_string(),
+        service: live.outputs.name.clone(),
     }
-    Ok(found)
 }
 
 fn rebalancing(want: &ServiceSpec<Resolved>) -> AvailabilityZoneRebalancing {
@@ -331,11 +325,13 @@ mod tests {
     };
     use aws_sdk_ecs::operation::update_service::UpdateServiceOutput;
     use aws_sdk_ecs::types::error::{ClusterNotFoundException, ServiceNotFoundException};
-    use aws_sdk_ecs::types::{DeploymentStrategy as AwsStrategy, Failure, ServiceDeploymentStatus};
+    use aws_sdk_ecs::types::{
+        DeploymentStrategy as AwsStrategy, Failure, ServiceDeploymentStatus, ServiceField,
+    };
     use aws_smithy_mocks::{Rule, mock};
     use serde_json::json;
 
-    use super::super::deployment::testing::deployments;
+    use super::super::deployment::testing::{deployments, described};
     use super::super::service_live::testing::{in_aws, seen, want};
     use super::*;
     use crate::aws::testing::{mocked, scope};
@@ -454,8 +450,9 @@ mod tests {
             .then_output(|| UpdateServiceOutput::builder().build());
         let mut wanted = want();
         wanted.capacity_strategy.pop_last();
-        let busy = deployments(Some(ServiceDeploymentStatus::InProgress));
-        let (answer, writes) = updated(&[&busy, &update], &wanted).await;
+        let status = ServiceDeploymentStatus::InProgress;
+        let (busy, told) = (deployments(Some(status.clone())), described(status));
+        let (answer, writes) = updated(&[&busy, &told, &update], &wanted).await;
         assert!(answer.is_err());
         assert_eq!(writes, 0);
         let (answer, writes) = updated(&[&deployments(None), &update], &wanted).await;

@@ -3,13 +3,13 @@
 
 use aws_sdk_ecs::types::{
     AdvancedConfiguration, AssignPublicIp, AvailabilityZoneRebalancing, AwsVpcConfiguration,
-    Deployment, DeploymentConfiguration, DeploymentRolloutState, LoadBalancer,
-    NetworkConfiguration, Service as AwsService,
+    DeploymentConfiguration, LoadBalancer, NetworkConfiguration, Service as AwsService,
 };
 
 use super::deployment::{DeploymentStrategy, alarms_of, pauses, unsigned};
 use super::running;
 use super::service::{Service, ServiceOutputs, cluster_name};
+use super::service_progress::{is_under_release, progress};
 use super::service_spec::{PropagateTags, ServiceSpec};
 use super::{TaskDefinitionArn, capacity, ordered_like, tags_of};
 use crate::aws::{incomplete, missing};
@@ -114,59 +114,6 @@ pub(super) fn live(
         },
         condition,
     }))
-}
-
-/// Reads how far the primary deployment is. A parked service waits for nobody, and a release goes
-/// its own way while the version before it serves.
-fn progress(service: &AwsService, scope: &Scope) -> Condition {
-    if service.desired_count() == 0 {
-        return Condition::Ready;
-    }
-    let Some(primary) = primary(service) else {
-        return Condition::Pending("no deployment yet".to_owned());
-    };
-    if is_under_release(service, scope) && serves_beside(service) {
-        return Condition::Ready;
-    }
-    // During a deployment the service's own count is that of both versions.
-    let (running, desired) = (primary.running_count(), service.desired_count());
-    let tasks = format!("{running} of {desired} tasks running");
-    match primary.rollout_state() {
-        Some(DeploymentRolloutState::Failed) => {
-            let reason = primary.rollout_state_reason();
-            Condition::Failed(reason.unwrap_or("the deployment failed").to_owned())
-        }
-        _ if running < desired => Condition::Pending(tasks),
-        Some(DeploymentRolloutState::InProgress) => {
-            Condition::Pending(format!("{tasks}, deployment in progress"))
-        }
-        _ => Condition::Ready,
-    }
-}
-
-fn primary(service: &AwsService) -> Option<&Deployment> {
-    let mut deployments = service.deployments().iter();
-    deployments.find(|deployment| deployment.status() == Some("PRIMARY"))
-}
-
-/// Says whether the deployment that was the primary one when the run began still is, and is not
-/// finished.
-fn is_under_release(service: &AwsService, scope: &Scope) -> bool {
-    primary(service).is_some_and(|primary| {
-        primary.id().is_some()
-            && primary.id() == running::deployment(scope)
-            && primary.rollout_state() != Some(&DeploymentRolloutState::Completed)
-    })
-}
-
-/// Says whether an earlier version still runs beside the primary one.
-fn serves_beside(service: &AwsService) -> bool {
-    let mut deployments = service.deployments().iter();
-    deployments.any(|other| {
-        other.status() == Some("ACTIVE")
-            && other.running_count() > 0
-            && other.rollout_state() == Some(&DeploymentRolloutState::Completed)
-    })
 }
 
 /// The running revision, if it is one of the stack. One of others is a release's business, unless the declaration names another one than it
@@ -277,8 +224,13 @@ fn strings<T: for<'a> From<&'a str>>(texts: Option<&[String]>) -> Vec<T> {
 pub(super) mod testing {
     //! A service and what AWS has of it.
 
-    use aws_sdk_ecs::types::{PropagateTags as AwsPropagateTags, Tag};
+    use std::collections::BTreeMap;
 
+    use aws_sdk_ecs::types::{
+        Deployment, DeploymentRolloutState, PropagateTags as AwsPropagateTags, Tag,
+    };
+
+    use super::super::running::Running;
     use super::*;
     use crate::aws::testing::scope;
     use crate::kinds::ecs::CapacityProviderStrategyItem;
@@ -372,23 +324,8 @@ pub(super) mod testing {
             .unwrap()
             .unwrap()
     }
-}
 
-#[cfg(test)]
-mod tests {
-    use std::collections::BTreeMap;
-
-    use aws_sdk_ecs::types::{DeploymentLifecycleHook, DeploymentLifecycleHookTargetType};
-    use serde_json::json;
-
-    use super::super::deployment::configuration;
-    use super::super::running::Running;
-    use super::testing::*;
-    use super::*;
-    use crate::aws::testing::scope;
-    use crate::resource::diff;
-
-    fn last() -> Last<Service> {
+    pub(in super::super) fn last() -> Last<Service> {
         Last {
             outputs: seen(&in_aws().build()).outputs,
             spec: want(),
@@ -396,7 +333,7 @@ mod tests {
     }
 
     /// What a run finds out about revision 9 of the stack.
-    fn facts(deployment: &str) -> BTreeMap<&'static str, String> {
+    pub(in super::super) fn facts(deployment: &str) -> BTreeMap<&'static str, String> {
         let running = Running {
             deployment: deployment.into(),
             revision: revision(9),
@@ -406,6 +343,16 @@ mod tests {
         };
         running.facts()
     }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::testing::*;
+    use super::*;
+    use crate::aws::testing::scope;
+    use crate::resource::diff;
 
     fn changed(service: &AwsService, want: &ServiceSpec<Resolved>) -> Vec<String> {
         let live = live(service, want, Some(&last()), &scope("service"))
@@ -486,84 +433,6 @@ mod tests {
             .build();
         let service = in_aws().deployment_configuration(switched_off).build();
         assert_eq!(changed(&service, &want()), ["strategy", "alarms"]);
-    }
-
-    fn primary(state: DeploymentRolloutState, running: i32) -> Deployment {
-        let builder = Deployment::builder().id("ecs-svc/2").status("PRIMARY");
-        let builder = builder.rollout_state(state).rollout_state_reason("why");
-        builder.running_count(running).build()
-    }
-
-    fn before() -> Deployment {
-        let builder = Deployment::builder().id("ecs-svc/1").status("ACTIVE");
-        let builder = builder.rollout_state(DeploymentRolloutState::Completed);
-        builder.running_count(3).build()
-    }
-
-    #[test]
-    fn a_service_is_ready_when_its_deployment_is_finished() {
-        use DeploymentRolloutState::{Completed, Failed, InProgress};
-        let condition = |state, desired, running| {
-            let service = in_aws()
-                .set_deployments(Some(vec![primary(state, running), before()]))
-                .desired_count(desired);
-            seen(&service.build()).condition
-        };
-        assert_eq!(condition(Completed, 3, 3), Condition::Ready);
-        assert_eq!(condition(InProgress, 0, 0), Condition::Ready, "parked");
-        assert_eq!(
-            condition(InProgress, 3, 1),
-            Condition::Pending("1 of 3 tasks running".into())
-        );
-        assert_eq!(
-            condition(InProgress, 3, 3),
-            Condition::Pending("3 of 3 tasks running, deployment in progress".into())
-        );
-        assert_eq!(condition(Failed, 3, 0), Condition::Failed("why".into()));
-    }
-
-    #[test]
-    fn a_release_under_way_is_left_alone_while_the_version_before_serves() {
-        use DeploymentRolloutState::{Completed, Failed, InProgress};
-        let mut scope = scope("service");
-        scope.facts = facts("ecs-svc/2");
-        let wanted = ServiceSpec {
-            task_definition: revision(9).as_str().into(),
-            ..want()
-        };
-        let paused = DeploymentConfiguration::builder()
-            .strategy(aws_sdk_ecs::types::DeploymentStrategy::BlueGreen)
-            .bake_time_in_minutes(0)
-            .alarms(configuration("test", &want()).unwrap().alarms.unwrap())
-            .lifecycle_hooks(
-                DeploymentLifecycleHook::builder()
-                    .target_type(DeploymentLifecycleHookTargetType::Pause)
-                    .build(),
-            )
-            .build();
-        let seen = |deployments: Vec<Deployment>| {
-            let service = in_aws()
-                .task_definition(revision(9))
-                .set_deployments(Some(deployments))
-                .deployment_configuration(paused.clone())
-                .build();
-            live(&service, &wanted, Some(&last()), &scope)
-                .unwrap()
-                .unwrap()
-        };
-        for state in [InProgress, Failed] {
-            let during = seen(vec![primary(state, 0), before()]);
-            assert_eq!(during.condition, Condition::Ready);
-            assert_eq!(during.spec, wanted);
-        }
-        let alone = seen(vec![primary(InProgress, 0)]);
-        assert_eq!(
-            alone.condition,
-            Condition::Pending("0 of 3 tasks running".into())
-        );
-        let finished = seen(vec![primary(Completed, 3)]);
-        let differences = diff(&json!(wanted), &json!(finished.spec), None).names();
-        assert_eq!(differences, ["strategy", "bake_minutes", "pauses"]);
     }
 
     #[test]

@@ -4,8 +4,9 @@
 use aws_sdk_ecs::types::{AdvancedConfiguration, LoadBalancer, Service as AwsService};
 use aws_sdk_elasticloadbalancingv2::types::{TargetHealthDescription, TargetHealthStateEnum};
 
-use crate::aws::{Answer, Aws, GoneIsNone};
+use crate::aws::Aws;
 use crate::resource::{Condition, Result};
+use crate::service::targets;
 
 /// Says whether as many targets are healthy as tasks are wanted, in the group that has the most:
 /// during a deployment both colours have some.
@@ -31,25 +32,12 @@ pub(super) async fn condition(aws: &Aws, service: &AwsService) -> Result<Conditi
 }
 
 async fn healthy(aws: &Aws, group: &str) -> Result<usize> {
-    let answer = aws
-        .elbv2
-        .describe_target_health()
-        .target_group_arn(group)
-        .send()
-        .await
-        .of("elasticloadbalancing:DescribeTargetHealth")
-        .gone_is_none(&["TargetGroupNotFound"])?;
     let is_healthy = |target: &&TargetHealthDescription| {
         target.target_health().and_then(|health| health.state())
             == Some(&TargetHealthStateEnum::Healthy)
     };
-    Ok(answer.map_or(0, |answer| {
-        answer
-            .target_health_descriptions()
-            .iter()
-            .filter(is_healthy)
-            .count()
-    }))
+    let targets = targets::health(aws, group).await?.unwrap_or_default();
+    Ok(targets.iter().filter(is_healthy).count())
 }
 
 #[cfg(test)]

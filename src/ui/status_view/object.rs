@@ -4,7 +4,8 @@ use serde_json::{Value, json};
 
 use super::super::text::clean;
 use super::{role, shares};
-use crate::status::{Alarm, Colour, Deployment, Part, Snapshot, WINDOW_MINUTES, Weights};
+use crate::service::deployments::Deployment;
+use crate::status::{Alarm, Colour, Part, Snapshot, WINDOW_MINUTES, Weights};
 
 /// The same for programs, as one object. What does not exist or could not be read is null, and named
 /// in `absent` or `unreadable`. Times are RFC 3339, UTC; AWS's words stand as AWS writes them.
@@ -125,17 +126,17 @@ fn colour_json(colour: &Colour, weights: &Part<Weights>) -> Value {
 }
 
 fn deployment_json(deployment: &Deployment) -> Value {
-    let awaiting = deployment.awaiting.iter().map(
+    let awaiting = deployment.waiting.iter().map(
         |waiting| json!({ "hook": waiting.hook, "until": waiting.until, "then": waiting.then }),
     );
     json!({
         "status": deployment.status,
         "underWay": deployment.is_under_way(),
         "stage": deployment.stage,
-        "began": deployment.began,
+        "began": deployment.began(),
         "changed": deployment.changed,
-        "ended": deployment.ended,
-        "reason": deployment.reason,
+        "ended": deployment.finished,
+        "reason": deployment.why(),
         "awaiting": awaiting.collect::<Vec<_>>(),
     })
 }

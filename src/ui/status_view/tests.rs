@@ -4,7 +4,8 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::resource::{Class, Error};
-use crate::status::{Awaiting, Database, Member, Reason, Requests, Service, Tasks};
+use crate::service::deployments::Waiting;
+use crate::status::{Database, Member, Reason, Requests, Service, Tasks};
 
 fn time(text: &str) -> Option<Timestamp> {
     Some(text.parse().unwrap())
@@ -106,15 +107,15 @@ fn releasing() -> Snapshot {
         deployment: Part::Read(Deployment {
             status: "IN_PROGRESS".to_owned(),
             stage: Some("POST_TEST_TRAFFIC_SHIFT".to_owned()),
-            began: time("2026-11-26T01:02:47Z"),
+            started: time("2026-11-26T01:02:47Z"),
             changed: time("2026-11-26T01:14:07Z"),
-            ended: None,
-            reason: None,
-            awaiting: vec![Awaiting {
+            waiting: vec![Waiting {
                 hook: "hook-1".to_owned(),
+                is_pause: true,
                 until: time("2026-11-26T02:00:00Z"),
                 then: Some("ROLLBACK".to_owned()),
             }],
+            ..Deployment::default()
         }),
         release: Part::Read(Release {
             revision: "order-api-dev:8".to_owned(),
@@ -224,9 +225,9 @@ fn an_ended_deployment_tells_why_it_was_rolled_back() {
     let mut snapshot = releasing();
     if let Part::Read(deployment) = &mut snapshot.deployment {
         deployment.status = "ROLLBACK_SUCCESSFUL".to_owned();
-        deployment.ended = time("2026-11-26T01:14:00Z");
+        deployment.finished = time("2026-11-26T01:14:00Z");
         deployment.reason = Some("Service deployment rolled back because of an alarm".to_owned());
-        deployment.awaiting.clear();
+        deployment.waiting.clear();
     }
     let text = render(&snapshot, &Style::PLAIN, None);
     let expected = "deployment  none under way; the last ended 47 s ago: rollback successful\n            \
