@@ -102,7 +102,8 @@ impl Interrupt {
         let again = timeout(LONGEST_END, signals.next()).await;
         let words = match (again, self.is_changing()) {
             (Ok(()), true) => {
-                "left at once; whatever AWS was sent is announced in the state. Run the same command again to go on"
+                "left at once; what was sent to AWS may still be done there. Run the same command again: it finds that, and goes \
+                 on"
             }
             (Err(_), true) => {
                 "left although something did not end in time, such as saving the state. Run the same command again: it \

@@ -68,6 +68,64 @@ const PUSH: &[&str] = &[
     "ecs:DescribeTaskDefinition",
 ];
 
+/// To see what runs.
+const STATUS: &[&str] = &[
+    IDENTITY,
+    "cloudwatch:DescribeAlarms",
+    "cloudwatch:GetMetricData",
+    "ecr:ListImages",
+    "ecs:DescribeServiceDeployments",
+    "ecs:DescribeServiceRevisions",
+    "ecs:DescribeServices",
+    "ecs:DescribeTaskDefinition",
+    "ecs:DescribeTasks",
+    "ecs:ListServiceDeployments",
+    "ecs:ListTasks",
+    "elasticloadbalancing:DescribeRules",
+    "elasticloadbalancing:DescribeTargetGroups",
+    "elasticloadbalancing:DescribeTargetHealth",
+    "rds:DescribeDBClusters",
+    "rds:DescribeDBInstances",
+];
+
+/// To read what the containers write.
+const LOGS: &[&str] = &[IDENTITY, "logs:FilterLogEvents"];
+
+/// To find out what is wrong with a stack that runs; its preflight needs [`LOOK`] and [`PREFLIGHT`] too.
+const DOCTOR: &[&str] = &[
+    "cloudwatch:DescribeAlarms",
+    "cloudwatch:GetMetricStatistics",
+    "ec2:DescribeNatGateways",
+    "ec2:DescribeRouteTables",
+    "ec2:DescribeSecurityGroupRules",
+    "ec2:DescribeSecurityGroups",
+    "ec2:DescribeSubnets",
+    "ecr:BatchGetImage",
+    "ecr:DescribeImages",
+    "ecs:DescribeClusters",
+    "ecs:DescribeServiceDeployments",
+    "ecs:DescribeServices",
+    "ecs:DescribeTaskDefinition",
+    "ecs:DescribeTasks",
+    "ecs:ListServiceDeployments",
+    "ecs:ListTasks",
+    "elasticloadbalancing:DescribeLoadBalancers",
+    "elasticloadbalancing:DescribeTargetGroups",
+    "elasticloadbalancing:DescribeTargetHealth",
+    "iam:GetRole",
+    "iam:GetRolePolicy",
+    "iam:ListAttachedRolePolicies",
+    "iam:ListRolePolicies",
+    "logs:DescribeLogGroups",
+    "logs:GetLogEvents",
+    "rds:DescribeDBClusters",
+    "rds:DescribeDBInstances",
+    "wafv2:GetSampledRequests",
+    "wafv2:GetWebACL",
+    "wafv2:GetWebACLForResource",
+    "wafv2:ListWebACLs",
+];
+
 /// For states in S3. A list of objects is permitted by `s3:ListBucket`.
 pub(super) const STATES: &[&str] = &[
     "s3:DeleteObject",
@@ -91,5 +149,8 @@ pub(super) fn of(verb: Verb) -> Vec<&'static str> {
         Verb::Plan | Verb::Down => LOOK.to_vec(),
         Verb::Deploy => DEPLOY.to_vec(),
         Verb::Push => PUSH.to_vec(),
+        Verb::Status => STATUS.to_vec(),
+        Verb::Logs => LOGS.to_vec(),
+        Verb::Doctor => [LOOK, PREFLIGHT, DOCTOR].concat(),
     }
 }

@@ -32,11 +32,26 @@ pub enum Verb {
     Deploy,
     /// Push an image
     Push,
+    /// See what runs
+    Status,
+    /// Read what the containers write
+    Logs,
+    /// Find out what is wrong
+    Doctor,
 }
 
 impl Verb {
     /// All of them.
-    pub const ALL: [Self; 5] = [Self::Plan, Self::Up, Self::Down, Self::Deploy, Self::Push];
+    pub const ALL: [Self; 8] = [
+        Self::Plan,
+        Self::Up,
+        Self::Down,
+        Self::Deploy,
+        Self::Push,
+        Self::Status,
+        Self::Logs,
+        Self::Doctor,
+    ];
 }
 
 /// Whose permissions: one stack in one place.
@@ -110,7 +125,9 @@ fn needed(verbs: &[Verb], subject: &Subject) -> BTreeSet<&'static str> {
                 Verb::Plan => (true, false, false),
                 Verb::Up => (true, is_declared, true),
                 Verb::Down => (true, false, true),
-                Verb::Deploy | Verb::Push => (false, false, false),
+                Verb::Deploy | Verb::Push | Verb::Status | Verb::Logs | Verb::Doctor => {
+                    (false, false, false)
+                }
             };
             let parts = [
                 (reads, operations.read),

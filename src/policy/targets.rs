@@ -291,6 +291,12 @@ impl<'a> Place<'a> {
         let roles = ["ecs-task-exec", "ecs-task", "ecs-lb"].map(role).to_vec();
         match operation {
             "ListRoles" => anything(),
+            // The preflight asks about the caller, whoever that is.
+            "SimulatePrincipalPolicy" => {
+                let any = ["role/*", "user/*"].map(|any| self.global("iam", account, any));
+                self.on(&any)
+            }
+            "GetRole" => self.on(&[self.global("iam", account, "role/*")]),
             "CreateServiceLinkedRole" => {
                 let linked = LINKED.map(|service| {
                     self.global(

@@ -169,7 +169,7 @@ fn what_writes_is_narrowed_to_the_stack() {
     ];
     for grant in grants(&Verb::ALL, &subject) {
         let (_, operation) = grant.action.split_once(':').unwrap();
-        let reads = ["Describe", "Get", "List", "Batch"]
+        let reads = ["Describe", "Filter", "Get", "List", "Batch", "Simulate"]
             .iter()
             .any(|word| operation.starts_with(word));
         if !reads && !unlimited.contains(&grant.action.as_str()) {
@@ -222,6 +222,17 @@ fn a_verb_has_what_it_does_and_not_what_others_do() {
             .any(|action| action.contains("Delete"))
     );
     assert!(!actions_of(Verb::Deploy).contains("ecs:CreateService"));
+    let looking = ["BatchGet", "Describe", "Filter", "Get", "List", "Simulate"];
+    for verb in [Verb::Status, Verb::Logs, Verb::Doctor] {
+        for action in actions_of(verb) {
+            let (_, operation) = action.split_once(':').unwrap();
+            let looks = looking.iter().any(|word| operation.starts_with(word));
+            assert!(
+                looks && action != "secretsmanager:GetSecretValue",
+                "{verb:?} has {action}"
+            );
+        }
+    }
 }
 
 #[test]

@@ -166,6 +166,16 @@ fn the_policy_of_a_command_allows_what_a_real_run_of_it_calls() {
     deploy.extend(called(&sandbox));
     allows("deploy", &deploy);
 
+    place.run("status --suffix dev --sandbox").ends_with(0);
+    allows("status", &called(&sandbox));
+    place.run("logs --suffix dev --sandbox").ends_with(0);
+    allows("logs", &called(&sandbox));
+    place.run("doctor --suffix dev --sandbox");
+    let mut doctor = called(&sandbox);
+    place.run("doctor --preflight --suffix dev --sandbox");
+    doctor.extend(called(&sandbox));
+    allows("doctor", &doctor);
+
     place.run("down --suffix dev --sandbox --yes").ends_with(0);
     allows("down", &called(&sandbox));
 }
