@@ -1,7 +1,7 @@
 //! The crash matrix: every command × every AWS call it makes × everything that can go wrong there. After each the same
 //! command is started in a new process, with nobody helping, and must end where a run without faults ends.
 //!
-//! A slice of it runs with all tests. The whole of it takes about an hour on two cores:
+//! A slice of it runs with all tests. The whole of it takes half an hour on two idle cores:
 //!
 //! ```text
 //! cargo test --release --test crash_matrix -- --ignored --nocapture
