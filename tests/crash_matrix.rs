@@ -256,7 +256,7 @@ fn workers() -> usize {
 }
 
 #[test]
-#[ignore = "takes about an hour"]
+#[ignore = "takes half an hour"]
 fn the_whole_matrix_is_green() {
     let origin = Origin::make();
     let mut table = Table::default();

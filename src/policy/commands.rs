@@ -86,44 +86,19 @@ const STATUS: &[&str] = &[
     "elasticloadbalancing:DescribeTargetHealth",
     "rds:DescribeDBClusters",
     "rds:DescribeDBInstances",
+    "wafv2:ListWebACLs",
 ];
 
 /// To read what the containers write.
 const LOGS: &[&str] = &[IDENTITY, "logs:FilterLogEvents"];
 
-/// To find out what is wrong with a stack that runs; its preflight needs [`LOOK`] and [`PREFLIGHT`] too.
+/// To find out what is wrong with a stack that runs, beside a look at it and the preflight.
 const DOCTOR: &[&str] = &[
-    "cloudwatch:DescribeAlarms",
-    "cloudwatch:GetMetricStatistics",
-    "ec2:DescribeNatGateways",
-    "ec2:DescribeRouteTables",
-    "ec2:DescribeSecurityGroupRules",
-    "ec2:DescribeSecurityGroups",
-    "ec2:DescribeSubnets",
     "ecr:BatchGetImage",
-    "ecr:DescribeImages",
-    "ecs:DescribeClusters",
     "ecs:DescribeServiceDeployments",
-    "ecs:DescribeServices",
-    "ecs:DescribeTaskDefinition",
-    "ecs:DescribeTasks",
     "ecs:ListServiceDeployments",
-    "ecs:ListTasks",
-    "elasticloadbalancing:DescribeLoadBalancers",
-    "elasticloadbalancing:DescribeTargetGroups",
-    "elasticloadbalancing:DescribeTargetHealth",
-    "iam:GetRole",
-    "iam:GetRolePolicy",
-    "iam:ListAttachedRolePolicies",
-    "iam:ListRolePolicies",
-    "logs:DescribeLogGroups",
     "logs:GetLogEvents",
-    "rds:DescribeDBClusters",
-    "rds:DescribeDBInstances",
     "wafv2:GetSampledRequests",
-    "wafv2:GetWebACL",
-    "wafv2:GetWebACLForResource",
-    "wafv2:ListWebACLs",
 ];
 
 /// For states in S3. A list of objects is permitted by `s3:ListBucket`.

@@ -122,12 +122,10 @@ fn needed(verbs: &[Verb], subject: &Subject) -> BTreeSet<&'static str> {
             let is_declared = subject.kinds.contains(profile.kind);
             // What is not declared (any more) is still looked for, and deleted.
             let (reads, makes, deletes) = match verb {
-                Verb::Plan => (true, false, false),
+                Verb::Plan | Verb::Doctor => (true, false, false),
                 Verb::Up => (true, is_declared, true),
                 Verb::Down => (true, false, true),
-                Verb::Deploy | Verb::Push | Verb::Status | Verb::Logs | Verb::Doctor => {
-                    (false, false, false)
-                }
+                Verb::Deploy | Verb::Push | Verb::Status | Verb::Logs => (false, false, false),
             };
             let parts = [
                 (reads, operations.read),
