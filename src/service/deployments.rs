@@ -152,7 +152,11 @@ pub async fn under_way(aws: &Aws, name: &ServiceName) -> Result<Option<Deploymen
         .as_ref()
         .and_then(|it| it.service_deployments().first());
     match listed.and_then(ServiceDeploymentBrief::service_deployment_arn) {
-        Some(arn) => Ok(read(aws, &[arn.to_owned()]).await?.pop()),
+        // It may have ended since it was listed.
+        Some(arn) => {
+            let described = read(aws, &[arn.to_owned()]).await?.pop();
+            Ok(described.filter(Deployment::is_under_way))
+        }
         None => Ok(None),
     }
 }
