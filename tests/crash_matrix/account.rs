@@ -1,15 +1,15 @@
 //! The local AWS of one cell: a copy of a running one, with everything in it.
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
-use std::path::Path;
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::process::Command;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use super::driver::questions::Questions;
 use super::driver::{PROGRAM, Sandbox, command};
 
 /// An account that ends when it is dropped.
@@ -94,55 +94,23 @@ fn exchange(port: u16, method: &str, path: &str, body: &str) -> Value {
     serde_json::from_str(body).unwrap()
 }
 
-/// A process that tells what there is in accounts.
-pub struct Eyes {
-    child: Child,
-    questions: ChildStdin,
-    answers: BufReader<ChildStdout>,
-}
+/// Tells what there is in accounts.
+pub struct Eyes(Questions);
 
 impl Eyes {
     pub fn open(sandbox: &Sandbox) -> Self {
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/crash_matrix/cloud.py");
-        let mut child = sandbox
-            .boto3()
-            .arg(script)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        Self {
-            questions: child.stdin.take().unwrap(),
-            answers: BufReader::new(child.stdout.take().unwrap()),
-            child,
-        }
+        Self(Questions::open(sandbox.boto3(), "crash_matrix/cloud.py"))
     }
 
     /// Everything that exists in the account, by kind.
     pub fn picture(&mut self, account: &Account) -> Value {
-        self.ask(json!({ "port": account.port, "ask": "picture" }))
+        self.0
+            .ask(&json!({ "port": account.port, "ask": "picture" }))
     }
 
     /// Puts an image into a repository.
     pub fn put_image(&mut self, account: &Account, repository: &str) {
-        self.ask(json!({ "port": account.port, "ask": "image", "repository": repository }));
-    }
-
-    fn ask(&mut self, question: Value) -> Value {
-        writeln!(self.questions, "{question}").unwrap();
-        let mut line = String::new();
-        self.answers.read_line(&mut line).unwrap();
-        let answer: Value = serde_json::from_str(&line).unwrap();
-        if let Some(error) = answer["error"].as_str() {
-            panic!("{question}\n{error}");
-        }
-        answer["value"].clone()
-    }
-}
-
-impl Drop for Eyes {
-    fn drop(&mut self) {
-        let _ended_already = self.child.kill();
-        let _reaped_already = self.child.wait();
+        let question = json!({ "port": account.port, "ask": "image", "repository": repository });
+        self.0.ask(&question);
     }
 }

@@ -1,12 +1,13 @@
-//! Questions to a sandbox past the program, as a person with the AWS CLI would put them.
+//! Questions to a sandbox past the program, as a person with the AWS CLI would put them: a script over
+//! boto3 that answers each line of JSON with one.
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
-/// The process that answers; see `aws.py`.
+/// The process that answers.
 pub struct Questions {
     child: Child,
     questions: ChildStdin,
@@ -14,11 +15,11 @@ pub struct Questions {
 }
 
 impl Questions {
-    /// Starts it on this Python.
-    pub fn open(mut python: Command) -> Self {
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/driver/aws.py");
+    /// Starts a script below `tests/` on this Python.
+    pub fn open(mut python: Command, script: &str) -> Self {
+        let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
         let mut child = python
-            .arg(script)
+            .arg(tests.join(script))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -30,14 +31,14 @@ impl Questions {
         }
     }
 
-    /// The value of an expression over boto3 clients, or of `answer` after statements.
-    pub fn ask(&mut self, code: &str) -> Value {
-        writeln!(self.questions, "{}", json!({ "code": code })).unwrap();
+    /// The `value` of the answer; an `error` fails the test.
+    pub fn ask(&mut self, question: &Value) -> Value {
+        writeln!(self.questions, "{question}").unwrap();
         let mut line = String::new();
         self.answers.read_line(&mut line).unwrap();
         let answer: Value = serde_json::from_str(&line).unwrap();
         if let Some(error) = answer["error"].as_str() {
-            panic!("{code}\n{error}");
+            panic!("{question}\n{error}");
         }
         answer["value"].clone()
     }

@@ -8,7 +8,7 @@ use std::process::Command;
 use std::sync::{Mutex, OnceLock};
 
 use orderctl::sandbox::MOTO_VERSION;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::questions::Questions;
 use super::{Outcome, PROGRAM, Stack, command, http};
@@ -91,9 +91,10 @@ impl Sandbox {
 
     /// Asks or does something past `orderctl`, as a person with the AWS CLI would; see `aws.py`.
     pub fn aws(&self, code: &str) -> Value {
-        let open = || Mutex::new(Questions::open(self.boto3()));
+        let open = || Mutex::new(Questions::open(self.boto3(), "driver/aws.py"));
         let questions = self.questions.get_or_init(open);
-        questions.lock().unwrap().ask(code)
+        let question = json!({ "code": code });
+        questions.lock().unwrap().ask(&question)
     }
 
     /// A stack in a working directory of its own.
@@ -126,7 +127,7 @@ impl Sandbox {
 
     /// The password that the stack's secret holds.
     pub fn database_password(&self, suffix: &str) -> String {
-        let body = serde_json::json!({ "SecretId": format!("order-api-db-password-{suffix}") });
+        let body = json!({ "SecretId": format!("order-api-db-password-{suffix}") });
         let secret = self.call("secretsmanager", "secretsmanager.GetSecretValue", &body);
         let text = secret["SecretString"].as_str().unwrap();
         let content: Value = serde_json::from_str(text).unwrap();
