@@ -326,7 +326,6 @@ async fn resume(
     printer: &Printer,
 ) -> Result<ExitCode, CommandError> {
     let name = session.local.service_name();
-    let stop = super::interrupt::holding();
     let Some(under_way) = under_way(&session.aws, &name).await? else {
         let newest = history::entries(&session.aws, &name, CONTAINER, 1)
             .await?
@@ -345,6 +344,7 @@ async fn resume(
             );
         }
         printer.note(message);
+        let stop = super::interrupt::holding();
         wake(&session, &name, &stop, printer).await?;
         restore(&session, &name, &stop, printer).await;
         return Ok(DONE);
@@ -352,7 +352,7 @@ async fn resume(
     let follower = Follower {
         session: &session,
         printer,
-        stop,
+        stop: super::interrupt::holding(),
         trial: trial(args),
         healthy_within: session.delays.scaled(args.healthy_within),
         was_parked: nothing_before(&under_way),

@@ -107,6 +107,8 @@ fn evidence(deployment: &Deployment) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::{Duration, SystemTime};
+
     use aws_sdk_ecs::Client;
     use aws_sdk_ecs::operation::describe_service_deployments::DescribeServiceDeploymentsOutput;
     use aws_sdk_ecs::operation::list_service_deployments::ListServiceDeploymentsOutput;
@@ -117,12 +119,11 @@ mod tests {
     use aws_smithy_mocks::{Rule, mock};
     use aws_smithy_types::DateTime;
 
-    use std::time::{Duration, SystemTime};
-
     use super::super::testing::{found, is_fine, only_bad, subject};
     use super::super::{Finding, Severity};
     use super::*;
     use crate::aws::testing::mocked;
+    use crate::service::testing::{deployed, described, listed as all_listed};
 
     fn brief(arn: &str, at: i64) -> ServiceDeploymentBrief {
         ServiceDeploymentBrief::builder()
@@ -215,6 +216,21 @@ mod tests {
             );
             assert!(evidence.contains("alarms that rang: errors"), "{evidence}");
             assert!(finding.fix.is_some());
+        }
+    }
+
+    #[tokio::test]
+    async fn a_release_that_failed_long_ago_is_history() {
+        for (days, is_history) in [(6, false), (8, true)] {
+            let at = SystemTime::now() - Duration::from_secs(days * 24 * 60 * 60);
+            let failed = deployed(DateTime::from(at).secs(), 1, Status::RollbackFailed).build();
+            let failed = [failed];
+            let aws = mocked(&[&all_listed(&failed), &described(&failed)]);
+            let all = found(async |chart: &mut Chart| look(&aws, &subject(), chart).await).await;
+            match is_history {
+                true => is_fine(&all),
+                false => assert_eq!(only_bad(&all).severity, Severity::Problem),
+            }
         }
     }
 

@@ -8,6 +8,8 @@ pub mod deployments;
 pub mod revisions;
 pub mod targets;
 pub mod tasks;
+#[cfg(test)]
+pub(crate) mod testing;
 
 use aws_sdk_ecs::types::{Failure, Service, ServiceField};
 use aws_smithy_types::DateTime;

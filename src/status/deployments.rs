@@ -97,8 +97,8 @@ mod tests {
     use super::*;
     use crate::aws::testing::mocked;
     use crate::resource::Class;
-    use crate::service::deployments::testing::{deployed, described, listed};
     use crate::service::revisions::{BY_TAG, IMAGE_TAG};
+    use crate::service::testing::{deployed, described, listed};
 
     /// A service revision that brings this revision of the task definition.
     fn revision(number: u32, definition: u32, digest: Option<&str>) -> ServiceRevision {
