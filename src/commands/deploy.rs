@@ -343,6 +343,12 @@ async fn resume(
                 CommandError::failed(message).hint("`orderctl deploy --list` shows them all")
             );
         }
+        let before = start::before(&session.aws, &name).await?;
+        if before.is_none_or(|before| before.desired == 0) {
+            // Its scaling must sleep on: a minimum would start tasks that have no image.
+            printer.note("no release is under way; the service is parked until `orderctl deploy`");
+            return Ok(DONE);
+        }
         printer.note(message);
         let stop = super::interrupt::holding();
         wake(&session, &name, &stop, printer).await?;

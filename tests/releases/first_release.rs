@@ -21,6 +21,8 @@ fn scaling(stage: &Stage) -> (i64, bool) {
 #[test]
 fn the_first_good_image_starts_the_service_and_its_scaling() {
     let stage = Stage::parked();
+    let nothing = stage.run("deploy --resume").ends_with(0);
+    nothing.says(&["no release is under way", "is parked"]);
     assert_eq!(scaling(&stage), (0, true));
     let digest = stage.push("v1");
     let release = stage.run("deploy v1 --yes").ends_with(0);
