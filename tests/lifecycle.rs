@@ -5,11 +5,13 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod driver;
+#[path = "lifecycle/killed.rs"]
+mod killed;
 #[path = "lifecycle/sweep.rs"]
 mod sweep;
 
 use std::collections::BTreeMap;
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::Write as _;
 use std::path::Path;
 use std::process::Stdio;
 
@@ -75,30 +77,6 @@ fn counts(inventory: &Value) -> BTreeMap<String, usize> {
 
 fn push_image(stack: &Stack<'_>) {
     stack.aws(include_str!("lifecycle/image.py"));
-}
-
-/// Runs a command with `--json` and kills it with SIGKILL once `steps` steps are done.
-fn kill_after(stack: &Stack<'_>, words: &[&str], steps: usize) {
-    let mut child = stack
-        .command(words)
-        .arg("--json")
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-    let done = lines
-        .map_while(Result::ok)
-        .filter(|line| {
-            let event: Value = serde_json::from_str(line).unwrap();
-            event["type"] == "done"
-        })
-        .take(steps)
-        .count();
-    child.kill().unwrap();
-    let status = child.wait().unwrap();
-    assert_eq!(done, steps, "it ended too early: {status}");
-    assert_eq!(status.code(), None, "it ended before it was killed");
 }
 
 #[test]
@@ -260,40 +238,6 @@ fn what_the_running_system_owns_is_no_drift() {
 }
 
 #[test]
-fn a_killed_up_and_a_killed_down_are_finished_by_the_same_command() {
-    let sandbox = Sandbox::lifelike();
-    let stack = sandbox.stack("dev");
-    let before = stack.aws("inventory()");
-    stack.up(&[]);
-    let whole = counts(&stack.aws("inventory()"));
-    stack.down(&[]);
-    for steps in [1, 20, 50, 75] {
-        kill_after(&stack, &["up", "--yes"], steps);
-        stack.up(&[]);
-        stack.plan().expect_empty();
-        assert_eq!(
-            counts(&stack.aws("inventory()")),
-            whole,
-            "up, {steps} steps"
-        );
-
-        kill_after(&stack, &["down", "--yes"], steps);
-        stack.down(&[]);
-        assert_eq!(stack.aws("inventory()"), before, "down, {steps} steps");
-    }
-    // A half-made stack goes as well as a whole one.
-    kill_after(&stack, &["up", "--yes"], 40);
-    stack.down(&[]);
-    assert_eq!(stack.aws("inventory()"), before);
-    // And a half-deleted one is made whole again.
-    stack.up(&[]);
-    kill_after(&stack, &["down", "--yes"], 30);
-    stack.up(&[]);
-    stack.plan().expect_empty();
-    assert_eq!(counts(&stack.aws("inventory()")), whole);
-}
-
-#[test]
 fn one_up_recovers_a_lost_state_file() {
     let sandbox = Sandbox::lifelike();
     let stack = sandbox.stack("dev");
@@ -428,6 +372,29 @@ iam.create_role(RoleName="ecs-task-{s}", AssumeRolePolicyDocument=json.dumps(tru
     let owner = r#"{it["Key"]: it["Value"] for it in iam.list_role_tags(RoleName="ecs-task-{s}")["Tags"]}["owner"]"#;
     assert_eq!(stack.aws(owner), "somebody");
     stack.aws(r#"iam.untag_role(RoleName="ecs-task-{s}", TagKeys=["owner"])"#);
+    expect_as_contracted(&stack, "", false);
+}
+
+#[test]
+fn log_groups_that_aws_made_by_itself_are_taken_over_by_up() {
+    let sandbox = Sandbox::start();
+    let stack = sandbox.stack("dev");
+    // What a stack that is gone has left; nothing that looks like one whose state is lost.
+    stack.aws(
+        r#"
+for name in ["/aws/rds/cluster/order-api-{s}/audit", "/aws/ecs/containerinsights/order-api-{s}/performance"]:
+    logs.create_log_group(logGroupName=name)
+"#,
+    );
+    let groups = ["db-log-group-audit", "container-insights-log-group"];
+    let plan = stack.plan();
+    for group in groups {
+        assert_eq!(plan.node(group)["action"], "adopt");
+    }
+    let run = stack.up(&[]).shows(&groups);
+    let run = run.shows(&["2 adopted", "AWS made it by itself"]);
+    assert!(!run.stderr.contains("is missing"), "{run}");
+    stack.plan().expect_empty();
     expect_as_contracted(&stack, "", false);
 }
 

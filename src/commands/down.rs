@@ -11,6 +11,7 @@ use super::session::{DONE, Local, Session};
 use super::{CommandError, recover};
 use crate::cli::Globals;
 use crate::engine::{self, ApplyOptions, TeardownOptions, Whole};
+use crate::state::State;
 use crate::ui::{Printer, plan_view, progress};
 
 /// Deletes the stack and proves that nothing is left.
@@ -61,7 +62,7 @@ async fn down(
     follower.finish().await;
     let whole = whole?;
     check_live_protection(&whole)?;
-    if whole.nodes.is_empty() {
+    if whole.nodes.is_empty() && !is_unproven(&session.state) {
         session
             .local
             .store
@@ -73,25 +74,16 @@ async fn down(
         ));
         return Ok(DONE);
     }
-    if !session.has_state {
-        let missing = recover::missing(&session, whole.nodes.len());
-        printer.warn(format!("{missing}; working from what was found"));
-    }
-    if globals.json {
-        printer.json_line(&plan_view::removal_to_json(&whole));
+    if whole.nodes.is_empty() {
+        printer.note("All is deleted; the last run ended before its last look.");
     } else {
-        let text = plan_view::render_removal(&whole, &printer.note_style());
-        super::show_before_asking(&text, args.yes, printer);
-    }
-    if !args.final_snapshot {
-        printer
-            .warn("the database is deleted without a final snapshot (--final-snapshot keeps one)");
-    }
-    let question = format!("Delete all of stack `{}`?", session.local.suffix);
-    if !args.yes {
-        let answer = super::confirm(printer, &question);
-        if !hold.unless_stopped(answer).await? {
-            return Err(CommandError::failed("not confirmed; nothing was deleted"));
+        show(&whole, &args, &session, globals, printer);
+        let question = format!("Delete all of stack `{}`?", session.local.suffix);
+        if !args.yes {
+            let answer = super::confirm(printer, &question);
+            if !hold.unless_stopped(answer).await? {
+                return Err(CommandError::failed("not confirmed; nothing was deleted"));
+            }
         }
     }
     let begun = Instant::now();
@@ -140,6 +132,31 @@ async fn down(
         session.local.suffix
     ));
     Ok(DONE)
+}
+
+/// Says whether a `down` has deleted everything and then ended before the look that proves it: a
+/// service may still write a log group again.
+fn is_unproven(state: &State) -> bool {
+    let mut last_run = state.last_run.iter();
+    last_run.any(|run| run.command == "down")
+}
+
+/// Shows what will go.
+fn show(whole: &Whole, args: &DownArgs, session: &Session, globals: &Globals, printer: &Printer) {
+    if !session.has_state {
+        let missing = recover::missing(session, whole.nodes.len());
+        printer.warn(format!("{missing}; working from what was found"));
+    }
+    if globals.json {
+        printer.json_line(&plan_view::removal_to_json(whole));
+    } else {
+        let text = plan_view::render_removal(whole, &printer.note_style());
+        super::show_before_asking(&text, args.yes, printer);
+    }
+    if !args.final_snapshot {
+        printer
+            .warn("the database is deleted without a final snapshot (--final-snapshot keeps one)");
+    }
 }
 
 fn check_protection(session: &Session) -> Result<(), CommandError> {

@@ -19,7 +19,8 @@ pub(super) struct Recovered {
 pub(super) enum Patience {
     /// If anything is missing.
     IfIncomplete,
-    /// If anything is missing, and anything was found: what does not exist at all is a new stack.
+    /// If anything is missing, and anything of ours was found: what does not exist at all is a new
+    /// stack.
     IfHalfThere,
 }
 
@@ -32,7 +33,7 @@ pub(super) async fn look(
     let first = look_once(session, printer).await?;
     let rebuilt = &first.rebuilt;
     let lag = session.delays.reads;
-    let may_wait = patience == Patience::IfIncomplete || !rebuilt.found.is_empty();
+    let may_wait = patience == Patience::IfIncomplete || rebuilt.shows_a_stack();
     if lag.is_zero() || !may_wait || !rebuilt.may_have_missed() {
         return Ok(first);
     }
@@ -83,10 +84,11 @@ pub(super) async fn if_lost(
         return Ok((0, None));
     }
     let recovered = look(session, Patience::IfHalfThere, printer).await?;
-    let found = recovered.rebuilt.found.len();
-    if found > 0 {
-        enter(session, &recovered.rebuilt)?;
+    if !recovered.rebuilt.shows_a_stack() {
+        return Ok((0, Some(recovered.context)));
     }
+    enter(session, &recovered.rebuilt)?;
+    let found = recovered.rebuilt.found.len();
     Ok((found, Some(recovered.context)))
 }
 

@@ -9,9 +9,10 @@ use tokio::time::Instant;
 use super::apply::StepEnd;
 use super::events::Event;
 use super::make::{Maker, brief};
-use super::plan::{Action, Owner, owner};
+use super::plan::Action;
 use super::report::Left;
 use super::wait::{Outcome, Pace, persist};
+use super::whose::Owner;
 use crate::resource::{AnyLive, Class, Error, Identity, Replacement, Scope, Verb, diff};
 use crate::state::{IntentAction, Record, Retired};
 
@@ -70,7 +71,7 @@ impl Maker<'_> {
     /// another is sent.
     async fn send_create(&self, scope: &Scope) -> Result<Value, StepEnd> {
         let is_ours =
-            |live: &AnyLive| self.planned.profile.shared || owner(live, scope) == Owner::Ours;
+            |live: &AnyLive| self.planned.profile.shared || self.owner(live) != Owner::Somebody;
         let mut lost_since: Option<Instant> = None;
         loop {
             let outcome = persist(
@@ -130,6 +131,7 @@ impl Maker<'_> {
             .write(|state| {
                 let record = self.record(&mut state.records);
                 let outputs = record.outputs.take();
+                let is_known = outputs.is_some();
                 if let (true, Some(live)) = (retire, &self.planned.live) {
                     // Without a record of it (a lost state or answer), it is as it was found.
                     let outputs = outputs.unwrap_or_else(|| live.outputs.clone());
@@ -138,18 +140,23 @@ impl Maker<'_> {
                         record.retired.push(Retired { outputs, spec });
                     }
                 }
-                let known = record
-                    .intent
-                    .take()
-                    .filter(|i| i.action == IntentAction::Create);
-                let other = known.as_ref().and_then(|intent| intent.spec.clone());
+                // Of what nobody has seen yet, a `down` that could not look keeps the announcement.
+                let announced = record.intent.take().filter(|intent| match intent.action {
+                    IntentAction::Create => true,
+                    IntentAction::Delete => !is_known,
+                    IntentAction::Update => false,
+                });
+                let other = announced.as_ref().and_then(|intent| intent.spec.clone());
                 if let Some(spec) = other.filter(|other| self.may_stand_beside(other)) {
                     record.retired.push(Retired {
                         outputs: Value::Null,
                         spec,
                     });
                 }
-                let same = known.filter(|intent| intent.spec.as_ref() == Some(&self.want));
+                let same = announced.filter(|intent| {
+                    intent.action == IntentAction::Create
+                        && intent.spec.as_ref() == Some(&self.want)
+                });
                 let fresh =
                     || self.intent(IntentAction::Create, Some(uuid::Uuid::new_v4().to_string()));
                 let intent = record.intent.insert(same.unwrap_or_else(fresh));
@@ -164,8 +171,7 @@ impl Maker<'_> {
     /// several calls of which the first went well.
     async fn take_back(&self, before: Option<Record>, error: Error) -> StepEnd {
         let found = self.observe().await;
-        let is_ours =
-            |live: &AnyLive| owner(live, &self.scope()) == Owner::Ours && !self.is_retired(live);
+        let is_ours = |live: &AnyLive| self.owner(live) == Owner::Ours && !self.is_retired(live);
         match found {
             Ok(Ok(Some(live))) if is_ours(&live) => {
                 return StepEnd::Failed(Left::Traceable, error);

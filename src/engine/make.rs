@@ -12,9 +12,10 @@ use super::apply::{Run, StepEnd};
 use super::create::foreign;
 use super::graph::Node;
 use super::observe::{Look, recorded, unknown_kind};
-use super::plan::{Action, Owner, PlannedNode, compare, has_unknown, owner};
+use super::plan::{Action, PlannedNode, compare, has_unknown};
 use super::report::Left;
 use super::wait::{Outcome, Pace, Stopped, persist};
+use super::whose::{Owner, owner};
 use crate::resource::{
     Address, AnyKind, AnyLive, Changes, Class, Condition, Error, Identity, Replacement, Result,
     Scope, Verb, without_foreign_tags,
@@ -150,7 +151,7 @@ impl Maker<'_> {
             .run
             .journal
             .read(|s| recorded(s, self.address()).is_some());
-        if !known && owner(live, &self.scope()) == Owner::Somebody && !self.may_take_over() {
+        if !known && self.owner(live) == Owner::Somebody && !self.may_take_over() {
             return Err(StepEnd::Failed(Left::Nothing, foreign(&self.planned.kind)));
         }
         // What we record as applied is what we may take away again: never tags of others.
@@ -172,6 +173,10 @@ impl Maker<'_> {
             self.run.exists(self.address(), &live.outputs);
         }
         Ok(())
+    }
+
+    pub(super) fn owner(&self, live: &AnyLive) -> Owner {
+        owner(live, &self.scope(), &self.planned.profile)
     }
 
     /// Says whether the plan has shown that a resource of others is taken over here.

@@ -9,10 +9,10 @@ use super::Context;
 use super::graph::{Declaration, Node};
 use super::make::may_be_hidden;
 use super::observe::{Observations, observe_all, recorded};
-use super::whose::Whose;
+use super::whose::{Owner, Whose, owner};
 use crate::resource::{
-    Address, AnyLive, Changes, Class, Condition, Error, Profile, Replacement, Scope, Tags, UNKNOWN,
-    diff, resolve, without_foreign_tags,
+    Address, AnyLive, Changes, Class, Condition, Error, Profile, Replacement, UNKNOWN, diff,
+    resolve, without_foreign_tags,
 };
 use crate::state::State;
 
@@ -160,13 +160,13 @@ pub async fn plan(
         };
         let scope = context.scope_of(&node.address);
         let live = observations.live.get(&node.address).cloned().flatten();
-        let whose = match recorded(state, &node.address) {
-            None => live
-                .filter(|live| owner(live, &scope) == Owner::Somebody)
-                .filter(|live| live.condition != Condition::Deleting && !profile.shared)
-                .map(|live| Whose::of(&live, &scope)),
-            Some(_) => None,
-        };
+        let is_known = recorded(state, &node.address).is_some();
+        let unknown = live
+            .filter(|live| !is_known && !profile.shared && live.condition != Condition::Deleting);
+        let owner = unknown.as_ref().map(|live| owner(live, &scope, &profile));
+        let whose = unknown
+            .filter(|_| owner == Some(Owner::Somebody))
+            .map(|live| Whose::of(&live, &scope));
         let is_left = whose
             .as_ref()
             .is_some_and(|whose| !options.adopt || !whose.may_lose_it());
@@ -184,6 +184,8 @@ pub async fn plan(
                 planned.reason = Some("it exists without this stack's tags".to_owned());
             }
             plan.whose.insert(node.address.clone(), whose);
+        } else if owner == Some(Owner::Aws) && planned.action == Action::Adopt {
+            planned.reason = Some("AWS made it by itself, under a name of this stack".to_owned());
         }
         if let Some(part_of) = taken_with(&planned, node, &plan) {
             planned.reason = Some(format!("it is part of `{part_of}`"));
@@ -206,27 +208,6 @@ fn taken_with(planned: &PlannedNode, node: &Node, plan: &Plan) -> Option<Address
     }
     let mut below = node.dependencies().into_iter();
     below.find(|to| plan.whose.contains_key(to))
-}
-
-/// Whose a resource is, by its tags.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Owner {
-    /// It carries this stack's and this node's tags, or its kind has none and it is inside
-    /// something that does.
-    Ours,
-    /// It does not.
-    Somebody,
-}
-
-pub(super) fn owner(live: &AnyLive, scope: &Scope) -> Owner {
-    let tags = live
-        .spec
-        .get("tags")
-        .map(|tags| serde_json::from_value::<Tags>(tags.clone()));
-    match tags {
-        Some(Ok(tags)) if !tags.belong_to(scope) => Owner::Somebody,
-        _ => Owner::Ours,
-    }
 }
 
 fn decide(

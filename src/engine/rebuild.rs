@@ -11,6 +11,7 @@ use super::graph::{Declaration, Kept, Node};
 use super::observe::unknown_kind;
 use super::plan::{PlanError, compare};
 use super::sweep::{Whole, as_record, find_all};
+use super::whose::{Owner, owner};
 use crate::resource::{
     Address, AnyLive, Condition, KEPT_TAG, Profile, Reference, find_references, resolve,
     without_foreign_tags,
@@ -45,6 +46,8 @@ pub struct Found {
     pub differs_in: Vec<String>,
     /// Whether it is part of the declaration.
     pub is_declared: bool,
+    /// Whether one of AWS's services made it by itself, under a name of ours.
+    pub is_made_by_aws: bool,
 }
 
 /// The records of a stack, made from the cloud.
@@ -63,6 +66,12 @@ pub struct Rebuilt {
 }
 
 impl Rebuilt {
+    /// Says whether anything was found that a run of ours has made. AWS's own making alone is what a
+    /// stack that is long gone may have left.
+    pub fn shows_a_stack(&self) -> bool {
+        self.found.iter().any(|found| !found.is_made_by_aws)
+    }
+
     /// Says whether reads may have missed something that was made moments ago: whoever made it may
     /// have been killed. A look after [`Context::lag`] misses nothing.
     pub fn may_have_missed(&self) -> bool {
@@ -106,6 +115,10 @@ pub async fn rebuild(
         }
     }
     let declaration = declaration.clone().keeping(&rebuilt.kept);
+    let is_made_by_aws = |address: &Address, kind: &str, live: &AnyLive| {
+        let profile = context.profile(kind);
+        profile.is_some_and(|kind| owner(live, &context.scope_of(address), &kind) == Owner::Aws)
+    };
     for node in &declaration.nodes {
         let Some(live) = ours.get(&node.address) else {
             continue;
@@ -133,6 +146,7 @@ pub async fn rebuild(
             condition: live.condition.clone(),
             differs_in: changes.names(),
             is_declared: true,
+            is_made_by_aws: is_made_by_aws(&node.address, node.kind, live),
         });
     }
     let declared: BTreeSet<&Address> = declaration.nodes.iter().map(|n| &n.address).collect();
@@ -140,6 +154,8 @@ pub async fn rebuild(
         if declared.contains(&address) {
             continue;
         }
+        let by_aws = live.as_ref();
+        let by_aws = by_aws.is_some_and(|live| is_made_by_aws(&address, &record.kind, live));
         rebuilt.found.push(Found {
             address: address.clone(),
             kind: record.kind.clone(),
@@ -147,6 +163,7 @@ pub async fn rebuild(
             condition: live.map_or(Condition::Ready, |live| live.condition),
             differs_in: Vec::new(),
             is_declared: false,
+            is_made_by_aws: by_aws,
         });
         rebuilt.records.insert(address, record);
     }

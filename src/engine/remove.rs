@@ -10,9 +10,10 @@ use tokio::time::Instant;
 use super::apply::{Run, StepEnd};
 use super::make::{brief, may_be_hidden};
 use super::observe::{Look, unknown_kind};
-use super::plan::{Action, Owner, PlannedNode, owner};
+use super::plan::{Action, PlannedNode};
 use super::report::Left;
 use super::wait::{Outcome, Pace, Stopped, persist};
+use super::whose::{Owner, owner};
 use crate::resource::{AnyLive, Class, Condition, Error, Replacement, Result, Scope, Verb};
 use crate::state::{Intent, IntentAction, Record};
 
@@ -197,7 +198,8 @@ impl Instance<'_> {
             };
             // Found by its name alone, and not ours: then ours was never made.
             if self.outputs.is_none()
-                && (owner(&live, &scope) == Owner::Somebody || self.is_current(&live))
+                && (owner(&live, &scope, &self.planned.profile) != Owner::Ours
+                    || self.is_current(&live))
             {
                 return Ok(());
             }

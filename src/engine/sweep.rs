@@ -10,7 +10,8 @@ use tokio::task::JoinSet;
 use super::Context;
 use super::graph::{Declaration, Node};
 use super::observe::{Observations, observe_all};
-use super::plan::{Owner, PlanError, owner};
+use super::plan::PlanError;
+use super::whose::{Owner, owner};
 use crate::resource::{Address, AnyLive, Error, NODE_TAG, STACK_TAG, Tags, without_foreign_tags};
 use crate::state::{Record, Retired, State};
 
@@ -72,13 +73,10 @@ pub(super) async fn find(
             unrecorded.push((node.address.clone(), live.spec.clone()));
         }
     }
-    // Somebody else may have taken a name of ours; AWS then made things under it for them.
-    let is_disputed = strangers.iter().any(|address| {
-        let live = found.live.get(address).and_then(Option::as_ref);
-        live.is_none_or(|live| !swept.iter().any(|(_, other)| other.outputs == live.outputs))
-    });
     for (kind, live) in swept {
-        if belongs(&live, &context.scope.stack, is_disputed) && !holds(&whole, kind, &live) {
+        if belongs(&live, &context.scope.stack, !strangers.is_empty())
+            && !holds(&whole, kind, &live)
+        {
             let node = place_of(kind, &live, declaration, &found);
             let address = enter(&mut whole, declaration, kind, &live, node);
             unrecorded.push((address, live.spec));
@@ -325,8 +323,9 @@ fn collect_texts<'a>(value: &'a Value, texts: &mut Vec<&'a str>) {
     }
 }
 
-/// What was found under our names and is not ours: it carries other tags, or it carries none and is
-/// made on something that is not ours (law 3). What is known is ours whatever its tags say.
+/// What was found under our names and is not ours (law 3): it carries other tags; it has none and is
+/// made on something that is not ours; or AWS made it, and once a name of ours is somebody's, maybe
+/// for them. What is known is ours whatever its tags say.
 fn strangers(
     context: &Context,
     declaration: &Declaration,
@@ -334,18 +333,31 @@ fn strangers(
     is_known: &impl Fn(&Address) -> bool,
 ) -> BTreeSet<Address> {
     let mut strangers = BTreeSet::new();
+    let mut made_by_aws = BTreeSet::new();
     for node in &declaration.nodes {
-        let Some(Some(live)) = found.live.get(&node.address) else {
+        let (Some(Some(live)), Some(profile)) =
+            (found.live.get(&node.address), context.profile(node.kind))
+        else {
             continue;
         };
+        if is_known(&node.address) {
+            continue;
+        }
         let tagged = live.spec.get("tags").is_some_and(|tags| !tags.is_null());
-        let is_stranger = match owner(live, &context.scope_of(&node.address)) {
+        let is_stranger = match owner(live, &context.scope_of(&node.address), &profile) {
             Owner::Somebody => true,
             Owner::Ours => !tagged && !node.dependencies().is_disjoint(&strangers),
+            Owner::Aws => {
+                made_by_aws.insert(node.address.clone());
+                false
+            }
         };
-        if is_stranger && !is_known(&node.address) {
+        if is_stranger {
             strangers.insert(node.address.clone());
         }
+    }
+    if !strangers.is_empty() {
+        strangers.append(&mut made_by_aws);
     }
     strangers
 }

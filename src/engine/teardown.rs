@@ -74,7 +74,7 @@ pub async fn teardown(
     if !report.is_complete() {
         return Ok(report);
     }
-    if !options.settle.is_zero() && !whole.nodes.is_empty() {
+    if !options.settle.is_zero() {
         let reason = "log groups that AWS may write again".to_owned();
         context.events.send(Event::Settling {
             reason,

@@ -1,13 +1,46 @@
-//! Whose a resource seems to be that has a name of ours and does not carry our tags (law 3).
+//! Whose a resource is that has a name of ours (law 3).
 
 use std::fmt;
 
-use crate::resource::{AnyLive, CLOUDFORMATION_TAG, NODE_TAG, STACK_TAG, Scope, Tags};
+use crate::resource::{AnyLive, CLOUDFORMATION_TAG, NODE_TAG, Profile, STACK_TAG, Scope, Tags};
+
+/// To whom a resource belongs, by its tags.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Owner {
+    /// It carries this stack's and this node's tags, or its kind has none and it is inside
+    /// something that does.
+    Ours,
+    /// One of AWS's services made it by itself, because it missed it. Ours to take, unless something
+    /// else of our names is somebody's: then it may have been made for them.
+    Aws,
+    /// Somebody else.
+    Somebody,
+}
+
+/// Tells it from the tags, and AWS's own making from where its name stands.
+pub(super) fn owner(live: &AnyLive, scope: &Scope, profile: &Profile) -> Owner {
+    let tags = live
+        .spec
+        .get("tags")
+        .map(|tags| serde_json::from_value::<Tags>(tags.clone()));
+    match tags {
+        Some(Ok(tags)) if tags.0.is_empty() && is_named_by_aws(live, profile) => Owner::Aws,
+        Some(Ok(tags)) if !tags.belong_to(scope) => Owner::Somebody,
+        _ => Owner::Ours,
+    }
+}
+
+fn is_named_by_aws(live: &AnyLive, profile: &Profile) -> bool {
+    let name = live.spec.get("name").and_then(serde_json::Value::as_str);
+    let beginning = profile.made_by_aws_under;
+    name.zip(beginning)
+        .is_some_and(|(name, beginning)| name.starts_with(beginning))
+}
 
 /// The keys under which tools write that they manage a resource, in lower case and without marks.
 const MANAGER_KEYS: [&str; 3] = ["managedby", "managed", "manager"];
 
-/// Whose a resource seems to be, by its tags.
+/// Whose a resource of somebody else seems to be, by its tags.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Whose {
     /// This stack's, under the name of another node.

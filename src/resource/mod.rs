@@ -74,6 +74,10 @@ pub trait Resource: Sized + Send + Sync + 'static {
     /// Says whether one that failed for good is to be replaced without being asked: it never
     /// worked, so nothing is lost (a failed NAT gateway).
     const REPLACE_WHEN_FAILED: bool = false;
+    /// Gives the beginning of the names under which AWS makes such a thing by itself, without tags,
+    /// when one of its services misses it. One of a name of ours is then ours to take over and to
+    /// delete.
+    const MADE_BY_AWS_UNDER: Option<&'static str> = None;
     /// Lists the permissions its calls need. Every kind that calls AWS has some: `orderctl policy` is
     /// made of them.
     const OPERATIONS: Operations = Operations::NONE;

@@ -173,6 +173,8 @@ pub struct Profile {
     pub outputs_change_on_update: bool,
     /// See [`super::Resource::REPLACE_WHEN_FAILED`].
     pub replace_when_failed: bool,
+    /// See [`super::Resource::MADE_BY_AWS_UNDER`].
+    pub made_by_aws_under: Option<&'static str>,
     /// See [`super::Resource::OPERATIONS`].
     pub operations: Operations,
     /// See [`super::Resource::TIMES`].
@@ -202,6 +204,7 @@ impl Profile {
             delete_is_final: K::DELETE_IS_FINAL,
             outputs_change_on_update: K::OUTPUTS_CHANGE_ON_UPDATE,
             replace_when_failed: K::REPLACE_WHEN_FAILED,
+            made_by_aws_under: K::MADE_BY_AWS_UNDER,
             operations: K::OPERATIONS,
             times: K::TIMES,
             refusals: K::REFUSALS,

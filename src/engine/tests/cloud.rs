@@ -192,8 +192,9 @@ impl Cloud {
             let now = Instant::now();
             let all = inner.objects.values().chain(inner.ghosts.values());
             let of_kind = all.filter(|object| object.behaviour.kind == behaviour.kind);
-            let by_the_cloud =
-                |object: &Object| behaviour.only_named && object.spec.tags == Some(Tags::default());
+            let by_the_cloud = |object: &Object| {
+                behaviour.made_by_the_cloud && object.spec.tags == Some(Tags::default())
+            };
             let found = of_kind.filter(|object| {
                 let is_ours = inner.is_of(object, &scope.stack) || by_the_cloud(object);
                 object.visible_at <= now && is_ours
@@ -429,7 +430,10 @@ impl Inner {
             .extract_if(.., |(at, _)| *at <= now)
             .collect();
         for (at, object) in due {
-            self.insert(object.behaviour, &object.node, object.spec, at);
+            let mut others = self.objects.values();
+            if !others.any(|other| other.collides(object.behaviour, &object.spec)) {
+                self.insert(object.behaviour, &object.node, object.spec, at);
+            }
         }
         let objects = &self.objects;
         self.ghosts.retain(|_, ghost| {
@@ -521,7 +525,7 @@ impl Inner {
             visible.filter(|o| o.behaviour.kind == behaviour.kind && o.visible_at <= now);
         if let Some(arn) = last {
             return visible.find(|object| {
-                let same_name = behaviour.only_named && object.spec.name == want.name;
+                let same_name = behaviour.made_by_the_cloud && object.spec.name == want.name;
                 same_name || object.id == id_of(arn)
             });
         }

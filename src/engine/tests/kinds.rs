@@ -76,7 +76,7 @@ pub(super) trait Traits: Send + Sync + 'static {
     const REVISIONS: bool = false;
     const REPLACE_WHEN_FAILED: bool = false;
     const NEEDS_READY: bool = false;
-    const ONLY_NAMED: bool = false;
+    const MADE_BY_THE_CLOUD: bool = false;
     /// Seconds from the create call until it works, and from the delete call until it is gone.
     const READY: u32 = 0;
     const GONE: u32 = 0;
@@ -87,7 +87,7 @@ pub(super) trait Traits: Send + Sync + 'static {
             holds: Self::HOLDS_INPUTS,
             named: Self::IDENTITY == Identity::Name,
             has_parent: Self::IDENTITY == Identity::Parent,
-            only_named: Self::ONLY_NAMED,
+            made_by_the_cloud: Self::MADE_BY_THE_CLOUD,
             shaped: Self::REPLACEMENT == Replacement::CreateFirst || Self::FINAL,
             shared: Self::SHARED,
             ghost: Self::FINAL,
@@ -113,6 +113,10 @@ impl<T: Traits> Resource for Fake<T> {
     const DELETE_IS_FINAL: bool = T::FINAL;
     const OUTPUTS_CHANGE_ON_UPDATE: bool = T::REVISIONS;
     const REPLACE_WHEN_FAILED: bool = T::REPLACE_WHEN_FAILED;
+    const MADE_BY_AWS_UNDER: Option<&'static str> = match T::MADE_BY_THE_CLOUD {
+        true => Some(""),
+        false => None,
+    };
     const TIMES: Times = Times::typical(T::READY + 1, T::GONE + 1);
     const REFUSALS: &'static [Refusal] = &[
         Refusal::create("NotFoundYet", 300),
@@ -258,7 +262,12 @@ fake_kinds! {
     /// Merely mentions others.
     Alarm = "fake/alarm" {
         const IDENTITY: Identity = Identity::Name;
-        const ONLY_NAMED: bool = true;
+        const HOLDS_INPUTS: bool = false;
+    }
+    /// The cloud makes it again when something misses it.
+    Log = "fake/log" {
+        const IDENTITY: Identity = Identity::Name;
+        const MADE_BY_THE_CLOUD: bool = true;
         const HOLDS_INPUTS: bool = false;
     }
     /// Every update is a new revision with an ARN of its own.

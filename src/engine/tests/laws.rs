@@ -91,10 +91,8 @@ pub(super) fn forgotten<'a>(
     let is_known = |object: &Object| {
         record(state, &object.node).is_some_and(|record| {
             let is_recorded = ids(record).any(|id| id == object.id);
-            let is_announced = record
-                .intent
-                .as_ref()
-                .is_some_and(|intent| intent.action == IntentAction::Create);
+            // Announced, also to go: then it is looked for until it cannot come to light any more.
+            let is_announced = record.intent.is_some() && record.outputs.is_none();
             let may_be_an_older_one = record.retired.iter().any(|old| old.outputs.is_null());
             is_recorded || is_announced || may_be_an_older_one
         })

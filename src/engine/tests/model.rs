@@ -17,6 +17,7 @@ const KINDS: &[&str] = &[
     "fake/rule",
     "fake/certificate",
     "fake/alarm",
+    "fake/log",
     "fake/definition",
     "fake/subscription",
     "fake/service",
@@ -167,7 +168,11 @@ pub(super) fn declare(model: &Model) -> Declaration {
         let mut spec = settings::<Declared>(&address);
         let mut after = Vec::new();
         if kind != "fake/role" {
-            (spec.shape, spec.size, spec.late) = (wish.shape, wish.size, wish.late);
+            spec.shape = wish.shape;
+            // A subscription has nothing that could be changed: what may be there or not takes no update.
+            if kind != "fake/subscription" {
+                (spec.size, spec.late) = (wish.size, wish.late);
+            }
             spec.parent = place.flatten().map(|place| arn(place, Wait::Exists));
             let others = if kind == "fake/subscription" {
                 &[]
@@ -186,7 +191,10 @@ pub(super) fn declare(model: &Model) -> Declaration {
                         Wait::Exists
                     },
                 );
+                // Nobody refers to what may be there or not.
+                let is_ghostly = target.kind == "fake/subscription";
                 match edge.way {
+                    _ if is_ghostly => after.push(target.address.clone()),
                     // What its identity consists of is known when it is declared.
                     Way::Base if kind == "fake/certificate" => spec.uses.push(input),
                     Way::Base => spec.base.push(input),

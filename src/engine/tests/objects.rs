@@ -16,8 +16,9 @@ pub(super) struct Behaviour {
     pub(super) holds: bool,
     pub(super) named: bool,
     pub(super) has_parent: bool,
-    /// Its name is all it is told by, so that one made anew is the same.
-    pub(super) only_named: bool,
+    /// The cloud makes it again, without tags, when something misses it. Its name is all it is told
+    /// by, so that one made anew is the same.
+    pub(super) made_by_the_cloud: bool,
     /// Its identity includes its shape, so that two shapes can stand side by side.
     pub(super) shaped: bool,
     pub(super) shared: bool,

@@ -179,10 +179,7 @@ fn up_ends_where_a_run_without_misfortune_ends() {
         async |(model, weather)| {
             let declaration = declare(model);
             let mut world = World::new();
-            weather
-                .clone()
-                .without_returns()
-                .over(&mut world, &declaration);
+            weather.over(&mut world, &declaration);
             repeat(&mut world, async |world| world.up(&declaration).await).await;
             assert_done(&world, &declaration).await;
         },
@@ -199,7 +196,7 @@ fn a_changed_configuration_ends_where_a_fresh_stack_ends() {
             let [before, after] = [0, 1].map(|number| declare(&models[number]));
             let mut world = World::new();
             repeat(&mut world, async |world| world.up(&before).await).await;
-            weather.clone().without_returns().over(&mut world, &after);
+            weather.over(&mut world, &after);
             repeat(&mut world, async |world| world.up(&after).await).await;
             assert_done(&world, &after).await;
         },
@@ -215,11 +212,11 @@ fn a_configuration_changed_half_way_ends_where_a_fresh_stack_ends() {
         async |(models, first, second)| {
             let [before, after] = [0, 1].map(|number| declare(&models[number]));
             let mut world = World::new();
-            let first = first.clone().without_late_updates().without_returns();
+            let first = first.clone().without_late_updates();
             first.over(&mut world, &before);
             world.up(&before).await;
             clear_the_sky(&mut world);
-            second.clone().without_returns().over(&mut world, &after);
+            second.over(&mut world, &after);
             repeat(&mut world, async |world| world.up(&after).await).await;
             assert_done(&world, &after).await;
         },
@@ -235,18 +232,12 @@ fn a_state_lost_half_way_costs_a_rebuild_and_nothing_else() {
         async |(model, first, second)| {
             let declaration = declare(model);
             let mut world = World::new();
-            first
-                .clone()
-                .without_returns()
-                .over(&mut world, &declaration);
+            first.over(&mut world, &declaration);
             world.up(&declaration).await;
             clear_the_sky(&mut world);
             world.disk.set(None);
             world.rebuild(&declaration, &Claims::new()).await;
-            second
-                .clone()
-                .without_returns()
-                .over(&mut world, &declaration);
+            second.over(&mut world, &declaration);
             repeat(&mut world, async |world| world.up(&declaration).await).await;
             assert_done(&world, &declaration).await;
         },
@@ -268,7 +259,7 @@ fn down_leaves_nothing_behind() {
             let [before, after] = [0, 1].map(|number| declare(&models[number]));
             let mut world = World::new();
             world.up(&before).await;
-            first.clone().without_returns().over(&mut world, &after);
+            first.over(&mut world, &after);
             world.up(&after).await;
             clear_the_sky(&mut world);
             if *is_lost && world.up(&after).await.is_complete() {
@@ -425,10 +416,10 @@ fn down_leaves_nothing_behind_whatever_is_lost_doubled_or_declared_by_now() {
             let declarations = [0, 1].map(|number| declare(&models[number]));
             let [before, after] = &declarations;
             let mut world = World::new();
-            first.clone().without_returns().over(&mut world, before);
+            first.over(&mut world, before);
             world.up(before).await;
             clear_the_sky(&mut world);
-            second.clone().without_returns().over(&mut world, after);
+            second.over(&mut world, after);
             world.up(after).await;
             clear_the_sky(&mut world);
             // What does not show yet is nobody's to find, and AWS shows it in the end.

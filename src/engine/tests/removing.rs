@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::applying::everything;
 use super::faults::Effect::Refuse;
 use super::faults::Operation::{Create, Delete};
-use super::kinds::{Arn, Database, Gateway, Network, Rule, Settings, Store, Traits};
+use super::kinds::{Arn, Database, Gateway, Log, Network, Rule, Settings, Store, Traits};
 use super::world::{World, at, settings, stack};
 use crate::engine::{Declaration, Left};
 use crate::resource::Tags;
@@ -142,7 +142,7 @@ async fn what_is_not_gone_yet_is_waited_for_and_what_cannot_go_is_kept_in_mind()
 async fn what_the_cloud_brings_back_is_removed() {
     let world = World::new();
     let declaration = stack(|s| {
-        s.add::<Store>("logs", |_| {});
+        s.add::<Log>("logs", |_| {});
         s.add::<Network>("network", |_| {});
     });
     world.up_well(&declaration).await;

@@ -86,10 +86,6 @@ fn story(models: &[Model], scenes: Vec<(Command, Weather, Then, Index)>) -> Stor
     let scenes = scenes.into_iter().map(|(command, weather, then, index)| {
         // Nobody goes back to an earlier configuration more often than forward.
         configuration = (configuration + index.index(2)).min(declarations.len() - 1);
-        let weather = match command {
-            Command::Up => weather.without_returns(),
-            Command::Down => weather,
-        };
         Scene {
             command,
             configuration,

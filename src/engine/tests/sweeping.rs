@@ -10,7 +10,7 @@ use super::cloud::LEFT_OVER;
 use super::faults::Effect::{LoseRequest, Refuse};
 use super::faults::Fault;
 use super::faults::Operation::{Create, Delete, Read};
-use super::kinds::{Alarm, Arn, Certificate, Database, Network, Rule, Settings, Store, Traits};
+use super::kinds::{Arn, Certificate, Database, Log, Network, Rule, Settings, Store, Traits};
 use super::world::{World, at, settings, stack};
 use crate::engine::{Declaration, Left, READS_LAG};
 use crate::resource::{Address, NODE_TAG, Resolved, STACK_TAG, Tags};
@@ -208,7 +208,7 @@ async fn what_a_service_left_behind_is_taken_away() {
 #[tokio::test(start_paused = true)]
 async fn what_comes_back_under_the_same_name_is_deleted_again_at_once() {
     let world = World::new();
-    let declaration = stack(|s| drop(s.add::<Alarm>("logs", |_| {})));
+    let declaration = stack(|s| drop(s.add::<Log>("logs", |_| {})));
     world.up_well(&declaration).await;
     world.cloud.look().comes_back = [("logs".to_owned(), Duration::from_millis(20))].into();
     world.down_well(&declaration).await;
@@ -338,13 +338,13 @@ async fn what_the_cloud_made_under_our_name_is_ours_unless_somebody_has_our_name
         let world = World::new();
         let declaration = stack(|s| {
             s.add::<Store>("store", |_| {});
-            s.add::<Alarm>("logs", |_| {});
+            s.add::<Log>("logs", |_| {});
         });
         let untagged = Settings {
             tags: Some(Tags::default()),
             ..settings("logs")
         };
-        world.cloud.plant(Alarm::behaviour(), "logs", untagged);
+        world.cloud.plant(Log::behaviour(), "logs", untagged);
         let theirs = Settings {
             tags: Some(Tags::from_pairs([("Team", "payments")])),
             ..settings("store")

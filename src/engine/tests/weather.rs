@@ -115,30 +115,14 @@ pub(super) fn weather(misfortunes: Range<usize>) -> impl Strategy<Value = Weathe
     let signal = prop::option::weighted(0.3, signal);
     let misfortunes = vec(misfortune(), misfortunes);
     (0..4_u64, 0..4_u64, parallelism, misfortunes, signal).prop_map(
-        |(shows_after, update_shows_after, parallelism, mut misfortunes, mut signal)| {
-            let is_return = |it: &Misfortune| matches!(it, Misfortune::Return(..));
-            if misfortunes.iter().any(is_return) {
-                // What comes back without tags is known as ours to the run that deleted it alone, so
-                // that run has to come to its end.
-                misfortunes.retain(|it| is_return(it) || it.only_delays());
-                signal = None;
-            }
-            Weather {
-                shows_after,
-                update_shows_after,
-                parallelism,
-                misfortunes,
-                signal,
-            }
+        |(shows_after, update_shows_after, parallelism, misfortunes, signal)| Weather {
+            shows_after,
+            update_shows_after,
+            parallelism,
+            misfortunes,
+            signal,
         },
     )
-}
-
-impl Misfortune {
-    fn only_delays(&self) -> bool {
-        matches!(self, Self::Call(fault) if fault.operations == Operation::WRITES
-            && matches!(fault.effect, Effect::Throttle | Effect::LoseAnswer | Effect::LoseRequest))
-    }
 }
 
 impl Weather {
@@ -148,13 +132,6 @@ impl Weather {
             update_shows_after: 0,
             ..self
         }
-    }
-
-    /// Brings nothing back: what stands in the way of a replacement is not ours to delete.
-    pub(super) fn without_returns(mut self) -> Self {
-        let stays = |it: &Misfortune| !matches!(it, Misfortune::Return(..));
-        self.misfortunes.retain(stays);
-        self
     }
 
     /// Lets it come over the world from now on.
@@ -181,7 +158,7 @@ impl Weather {
                 }
                 Misfortune::Doom(index) => inner.doomed.extend(of_kind(&["fake/gateway"], index)),
                 Misfortune::Return(index, after) => {
-                    let node = of_kind(&["fake/store", "fake/alarm"], index);
+                    let node = of_kind(&["fake/log"], index);
                     let after = Duration::from_secs(*after);
                     inner.comes_back.extend(node.map(|node| (node, after)));
                 }
@@ -239,7 +216,7 @@ impl fmt::Display for Misfortune {
                 write!(f, "saves {} to {}: {fault:?}", number + 1, number + times)
             }
             Self::Doom(_) => f.write_str("a gateway fails"),
-            Self::Return(_, after) => write!(f, "a store or alarm comes back after {after} s"),
+            Self::Return(_, after) => write!(f, "a log comes back after {after} s"),
         }
     }
 }

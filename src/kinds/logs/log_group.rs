@@ -15,8 +15,8 @@ use crate::resource::{
 
 /// An `AWS::Logs::LogGroup`.
 ///
-/// AWS makes some of them by itself when something writes to them, without tags; such a group is
-/// not ours until it is adopted (field guide, section 3).
+/// AWS makes those under `/aws/` by itself when one of its services writes to them and they are
+/// missing, without tags and kept for ever (field guide, section 3).
 pub struct LogGroup;
 
 /// The settings of a log group.
@@ -43,6 +43,9 @@ outputs! { LogGroup =>
 
 const OPERATION: &str = "logs:DescribeLogGroups";
 
+/// Where the names of the groups begin that AWS's services write to.
+const OF_AWS_SERVICES: &str = "/aws/";
+
 impl Resource for LogGroup {
     const KIND: &'static str = "logs/log_group";
     const IDENTITY: Identity = Identity::Name;
@@ -58,6 +61,7 @@ impl Resource for LogGroup {
         delete: &["logs:DeleteLogGroup"],
     };
     const REPLACE_ON: &'static [&'static str] = &["name"];
+    const MADE_BY_AWS_UNDER: Option<&'static str> = Some(OF_AWS_SERVICES);
     // Field guide, section 3.
     const REFUSALS: &'static [Refusal] = &[
         Refusal::create("OperationAbortedException", 60),
@@ -157,7 +161,7 @@ impl Resource for LogGroup {
                     continue;
                 };
                 let tags = &group.spec.tags.0;
-                let by_aws = tags.is_empty() && name.starts_with("/aws/");
+                let by_aws = tags.is_empty() && name.starts_with(OF_AWS_SERVICES);
                 if by_aws || tags.get(STACK_TAG) == Some(&scope.stack) {
                     found.push(group);
                 }

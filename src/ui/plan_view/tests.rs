@@ -15,6 +15,7 @@ const PROFILE: Profile = Profile {
     delete_is_final: false,
     outputs_change_on_update: false,
     replace_when_failed: false,
+    made_by_aws_under: None,
     operations: Operations::NONE,
     times: Times::QUICK,
     refusals: &[],
