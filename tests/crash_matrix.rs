@@ -50,7 +50,7 @@ use cells::{Fault, Job, Mishap, Snapshots, Verdict};
 use client::Disk;
 use scene::{Call, Origin, Scene};
 use table::Table;
-use verbs::VERBS;
+use verbs::{Store, VERBS};
 
 /// How many answers go wrong in one run where the program itself repeats the call.
 const GROUP: usize = 8;
@@ -166,8 +166,10 @@ fn run_whole(
             proves.insert(number, cells);
         }
         kept = Some(snapshots);
-        let (reads, writes): (Vec<Call>, Vec<Call>) =
-            scene.calls.iter().cloned().partition(Call::is_read);
+        let mut calls = scene.calls.clone();
+        // With the state in S3 the other calls are those of the rows without.
+        calls.retain(|call| scene.verb.store == Store::Directory || call.service == "s3");
+        let (reads, writes): (Vec<Call>, Vec<Call>) = calls.into_iter().partition(Call::is_read);
         for (fault, action) in [
             (Fault::AnswerLost, "drop-after"),
             (Fault::ErrorThoughApplied, "error-after"),

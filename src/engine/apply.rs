@@ -17,7 +17,7 @@ use super::schedule::{Schedule, Step, schedule};
 use super::wait::{Stop, Stopped};
 use super::{Context, make, remove};
 use crate::resource::{Address, AnyLive, Error, Wait, resolve};
-use crate::state::{Journal, StateError};
+use crate::state::{Journal, State, StateError};
 
 /// What a run is allowed.
 #[derive(Clone, Debug)]
@@ -91,6 +91,11 @@ pub async fn apply(
     journal: &Arc<Journal>,
     options: ApplyOptions,
 ) -> Report {
+    if !plan.successors.is_empty() {
+        let enter = |state: &mut State| state.records.extend(plan.successors.clone());
+        // One that fails is told by the first step, which cannot be saved either.
+        let _saved = journal.write(enter).await;
+    }
     let Schedule { steps } = journal.read(|state| schedule(declaration, plan, state));
     let outputs = plan.nodes.iter().filter_map(|node| {
         let is_kept = node.action != Action::Replace && node.action != Action::Create;

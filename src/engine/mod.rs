@@ -2,6 +2,7 @@
 //! kinds, and events to whoever watches; names no AWS crate.
 
 mod apply;
+mod catch_up;
 mod create;
 mod events;
 mod graph;

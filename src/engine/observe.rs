@@ -124,7 +124,13 @@ fn look(context: &Context, node: &Node, want: Value, last: Option<(Value, Value)
     }
 }
 
-async fn read(context: &Context, wave: Vec<(&Node, Look)>, total: usize, found: &mut Observations) {
+/// Reads these nodes, and enters what is found.
+pub(super) async fn read(
+    context: &Context,
+    wave: Vec<(&Node, Look)>,
+    total: usize,
+    found: &mut Observations,
+) {
     let permits = Arc::new(Semaphore::new(READS_AT_ONCE));
     let mut tasks = JoinSet::new();
     for (node, look) in wave {

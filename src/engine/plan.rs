@@ -1,11 +1,13 @@
 //! Decides, without writing anything, what each node needs: the difference between the declaration
 //! and the cloud, with the state telling drift from a new wish.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
 use super::Context;
+use super::catch_up::successors;
 use super::graph::{Declaration, Node};
 use super::make::may_be_hidden;
 use super::observe::{Observations, observe_all, recorded};
@@ -14,7 +16,7 @@ use crate::resource::{
     Address, AnyLive, Changes, Class, Condition, Error, Profile, Replacement, UNKNOWN, diff,
     resolve, without_foreign_tags,
 };
-use crate::state::State;
+use crate::state::{Record, State};
 
 /// What is to be done with a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -87,6 +89,8 @@ pub struct Plan {
     pub foreign: Vec<PlannedNode>,
     /// Whose the foreign resources are, those that are to be taken over included.
     pub whose: BTreeMap<Address, Whose>,
+    /// Records to be entered first, where the state is older than the cloud.
+    pub successors: BTreeMap<Address, Record>,
 }
 
 impl Plan {
@@ -144,13 +148,19 @@ pub async fn plan(
     if !errors.is_empty() {
         return Err(PlanError { errors });
     }
-    let observations = observe_all(context, declaration, state).await;
-    if !observations.errors.is_empty() {
-        return Err(PlanError {
-            errors: observations.errors,
-        });
-    }
     let mut plan = Plan::default();
+    let mut state = Cow::Borrowed(state);
+    let observations = loop {
+        let observations = look(context, declaration, &state).await?;
+        let mut found = successors(context, declaration, &state, &observations).await?;
+        found.retain(|address, _| !plan.successors.contains_key(address));
+        if found.is_empty() {
+            break observations;
+        }
+        state.to_mut().records.extend(found.clone());
+        plan.successors.extend(found);
+    };
+    let state = &*state;
     for node in &declaration.nodes {
         let Some(profile) = context.profile(node.kind) else {
             let error = super::observe::unknown_kind(node.kind);
@@ -197,6 +207,20 @@ pub async fn plan(
     }
     plan.nodes.extend(deletions(context, declaration, state));
     Ok(plan)
+}
+
+async fn look(
+    context: &Context,
+    declaration: &Declaration,
+    state: &State,
+) -> Result<Observations, PlanError> {
+    let observations = observe_all(context, declaration, state).await;
+    if observations.errors.is_empty() {
+        return Ok(observations);
+    }
+    Err(PlanError {
+        errors: observations.errors,
+    })
 }
 
 /// The foreign node that an unrecorded one without tags comes with.

@@ -179,6 +179,7 @@ impl Instance<'_> {
         let mut seen = self.seen.clone();
         // When the last delete was sent, and the settings of what it deleted.
         let mut sent: Option<(Instant, Value)> = None;
+        let mut is_accepted = false;
         loop {
             let live = match seen.take() {
                 Some(live) => Some(live),
@@ -188,7 +189,9 @@ impl Instance<'_> {
                     .map_err(|error| StepEnd::Failed(Left::Recorded, error))?,
             };
             let Some(live) = live else {
-                if sent.is_some() || !self.may_still_show() {
+                // What AWS was to delete and is not seen is gone. Not if the request may never have come
+                // there: a read may miss what is new.
+                if is_accepted || !self.may_still_show() {
                     return Ok(());
                 }
                 let reason = "looking for what was made moments ago";
@@ -208,8 +211,8 @@ impl Instance<'_> {
                 .as_ref()
                 .is_none_or(|(at, spec)| at.elapsed() >= REPEAT || *spec != live.spec);
             if live.condition != Condition::Deleting && due {
-                let is_certain = self.delete(&scope, &live).await?;
-                if is_certain && self.planned.profile.delete_is_final {
+                is_accepted = self.delete(&scope, &live).await?;
+                if is_accepted && self.planned.profile.delete_is_final {
                     return Ok(());
                 }
                 sent = Some((Instant::now(), live.spec));

@@ -108,6 +108,18 @@ impl Eyes {
             .ask(&json!({ "port": account.port, "ask": "picture" }))
     }
 
+    /// The text of a state object, if there is one.
+    pub fn state(&mut self, account: &Account, key: &str) -> Option<String> {
+        let question = json!({ "port": account.port, "ask": "state", "key": key });
+        self.0.ask(&question).as_str().map(str::to_owned)
+    }
+
+    /// Makes the lease of a lock object end now, if there is one: what others wait beside, to be sure, they still do.
+    pub fn shorten_lease(&mut self, account: &Account, key: &str) {
+        let question = json!({ "port": account.port, "ask": "shorten", "key": key });
+        self.0.ask(&question);
+    }
+
     /// Puts an image into a repository.
     pub fn put_image(&mut self, account: &Account, repository: &str) {
         let question = json!({ "port": account.port, "ask": "image", "repository": repository });

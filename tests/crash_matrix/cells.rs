@@ -122,6 +122,7 @@ fn recover(
         None => story.push_str("the first run was killed\n"),
     }
     if !story.is_empty() {
+        place.outlive_lease(account, eyes);
         let again = Client::run(account, place, scene.verb.words);
         if again.code != Some(0) {
             return Err(format!(
@@ -215,7 +216,8 @@ impl Snapshots {
         self.asked_from = log["next"].as_u64().unwrap();
         let writes = self.writes.values().filter(|wrote| **wrote).count() as u64;
         let mut hasher = DefaultHasher::new();
-        place.state_text().hash(&mut hasher);
+        // One in a bucket is among what was written to the account.
+        place.state_on_disk().hash(&mut hasher);
         let key = (writes, hasher.finish());
         if cells.is_empty() {
             return None;

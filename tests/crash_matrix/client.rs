@@ -11,22 +11,25 @@ use nix::unistd::Pid;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::account::Account;
+use super::account::{Account, Eyes};
+use super::verbs::{BUCKET, Store};
 
 /// The stack that every cell is about.
 pub const SUFFIX: &str = "dev";
 /// How long a run may take on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(600);
 
-/// A working directory: orderctl.toml and the state.
+/// A working directory: orderctl.toml, and the state unless that is in a bucket.
 pub struct Place {
     directory: TempDir,
+    store: Store,
 }
 
 impl Place {
-    pub fn new(configuration: &str) -> Self {
+    pub fn new(configuration: &str, store: Store) -> Self {
         let place = Self {
             directory: TempDir::new().unwrap(),
+            store,
         };
         place.configure(configuration);
         fs::create_dir(place.states()).unwrap();
@@ -35,7 +38,8 @@ impl Place {
 
     /// Another directory with the same content, as a kill at this moment leaves it.
     pub fn copy(&self) -> Self {
-        let copy = Self::new(&fs::read_to_string(self.path().join("orderctl.toml")).unwrap());
+        let configuration = fs::read_to_string(self.path().join("orderctl.toml")).unwrap();
+        let copy = Self::new(&configuration, self.store);
         for entry in fs::read_dir(self.states()).unwrap() {
             let entry = entry.unwrap();
             fs::copy(entry.path(), copy.states().join(entry.file_name())).unwrap();
@@ -56,12 +60,39 @@ impl Place {
     }
 
     /// The state as it stands on the disk.
-    pub fn state_text(&self) -> Option<String> {
+    pub fn state_on_disk(&self) -> Option<String> {
         fs::read_to_string(self.states().join(format!("{SUFFIX}.json"))).ok()
     }
 
-    pub fn state(&self) -> Option<Value> {
-        Some(serde_json::from_str(&self.state_text()?).unwrap())
+    /// The state as it stands, wherever that is.
+    pub fn state_text(&self, account: &Account, eyes: &mut Eyes) -> Option<String> {
+        match self.store {
+            Store::Directory => self.state_on_disk(),
+            Store::Bucket => eyes.state(account, &format!("{SUFFIX}.json")),
+        }
+    }
+
+    pub fn state(&self, account: &Account, eyes: &mut Eyes) -> Option<Value> {
+        Some(serde_json::from_str(&self.state_text(account, eyes)?).unwrap())
+    }
+
+    /// Lets the time of a lock pass whose holder was killed; one in a directory goes with its process.
+    pub fn outlive_lease(&self, account: &Account, eyes: &mut Eyes) {
+        if self.store == Store::Bucket {
+            eyes.shorten_lease(account, &format!("{SUFFIX}.lock"));
+        }
+    }
+
+    fn flags(&self) -> Vec<String> {
+        match self.store {
+            Store::Directory => Vec::new(),
+            Store::Bucket => {
+                let state = format!("s3://{BUCKET}/matrix");
+                ["--state", &state, "--lock-timeout", "2m"]
+                    .map(str::to_owned)
+                    .into()
+            }
+        }
     }
 }
 
@@ -103,6 +134,7 @@ impl Client {
         command
             .current_dir(place.path())
             .args(["--sandbox", "--suffix", SUFFIX, "-v"])
+            .args(place.flags())
             .args(words)
             .stdin(Stdio::null())
             .stdout(said.try_clone().unwrap())

@@ -1,7 +1,8 @@
 """Tells the crash matrix what there is in an account; run once per worker, for all accounts.
 
 One JSON object per line in, one out. `{"port": N, "ask": "picture"}` is answered with everything that exists, by kind;
-`{"port": N, "ask": "image", "repository": R}` puts an image without content into a repository.
+`{"port": N, "ask": "image", "repository": R}` puts an image without content into a repository. `{"port": N, "ask": "state",
+"key": K}` gives an object of the states' bucket, `"ask": "shorten"` makes the lease in it end at once.
 """
 
 import json
@@ -16,6 +17,7 @@ from botocore.config import Config
 sys.path.insert(0, str(Path(__file__).parent.parent / "driver"))
 from aws import SERVICES, inventory  # noqa: E402
 
+BUCKET = "states-of-a-team"
 MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 CONFIG = {"mediaType": "application/vnd.docker.container.image.v1+json", "size": 2, "digest": "sha256:" + "0" * 64}
 
@@ -108,13 +110,37 @@ def put_image(aws, repository):
     return None
 
 
+def state(aws, key):
+    """The text of an object beside the states."""
+    try:
+        return aws["s3"].get_object(Bucket=BUCKET, Key=f"matrix/{key}")["Body"].read().decode()
+    except aws["s3"].exceptions.NoSuchKey:
+        return None
+
+
+def shorten(aws, key):
+    """Ends the lease of a lock."""
+    text = state(aws, key)
+    if text is not None:
+        document = {**json.loads(text), "lasts_seconds": 0}
+        aws["s3"].put_object(Bucket=BUCKET, Key=f"matrix/{key}", Body=json.dumps(document))
+
+
+ANSWERS = {
+    "picture": lambda aws, _: picture(aws),
+    "image": lambda aws, question: put_image(aws, question["repository"]),
+    "state": lambda aws, question: state(aws, question["key"]),
+    "shorten": lambda aws, question: shorten(aws, question["key"]),
+}
+
+
 def main():
     aws = Account()
     for line in sys.stdin:
         question = json.loads(line)
         aws.port = question["port"]
         try:
-            answer = {"value": put_image(aws, question["repository"]) if question["ask"] == "image" else picture(aws)}
+            answer = {"value": ANSWERS[question["ask"]](aws, question)}
         except Exception:
             answer = {"error": traceback.format_exc()}
         print(json.dumps(answer, default=str), flush=True)

@@ -6,7 +6,7 @@ use super::account::{Account, Eyes};
 use super::client::{Client, Disk, Place, SUFFIX};
 use super::driver::Sandbox;
 use super::oracle::Outcome;
-use super::verbs::{Verb, ZONE};
+use super::verbs::{BUCKET, Store, Verb, ZONE};
 
 /// An account without a stack, from which all others are copied.
 pub struct Origin {
@@ -22,9 +22,10 @@ impl Origin {
         let zone = sandbox.aws(
             r#"route53.create_hosted_zone(Name="example.com", CallerReference="matrix")["HostedZone"]["Id"].split("/")[-1]"#,
         );
+        sandbox.aws(&format!(r#"s3.create_bucket(Bucket="{BUCKET}")"#));
         let account = Account::of(&sandbox);
         // The services load at their first use; copies are to have them already.
-        let place = Place::new("");
+        let place = Place::new("", Store::Directory);
         for words in [["up", "--yes"], ["down", "--yes"]] {
             let run = Client::run(&account, &place, &words);
             assert_eq!(run.code, Some(0), "{}", run.text);
@@ -87,7 +88,8 @@ impl<'o> Scene<'o> {
     /// the same.
     pub fn set(origin: &'o Origin, verb: &'static Verb) -> Self {
         let account = origin.account.copy();
-        let place = Place::new(&origin.configuration(verb.before.unwrap_or_default()));
+        let configuration = origin.configuration(verb.before.unwrap_or_default());
+        let place = Place::new(&configuration, verb.store);
         let mut eyes = origin.eyes();
         if verb.before.is_some() {
             let up = || {

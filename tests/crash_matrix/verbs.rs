@@ -8,41 +8,80 @@ pub struct Verb {
     /// orderctl.toml of the command.
     pub after: &'static str,
     pub words: &'static [&'static str],
+    pub store: Store,
 }
+
+/// Where a stack's state is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Store {
+    /// In the working directory.
+    Directory,
+    /// In S3, where its writes and those of its lock are calls like all others.
+    Bucket,
+}
+
+/// The bucket that every account has.
+pub const BUCKET: &str = "states-of-a-team";
 
 /// The hosted zone that every account has; `ZONE` stands for its id.
 pub const ZONE: &str = "ZONE";
 
-pub const VERBS: [Verb; 5] = [
+pub const VERBS: [Verb; 8] = [
     Verb {
         name: "up, fresh",
         before: None,
         after: "",
         words: &["up", "--yes"],
+        store: Store::Directory,
     },
     Verb {
         name: "up, with changes",
         before: Some(""),
         after: CHANGED,
         words: &["up", "--yes"],
+        store: Store::Directory,
     },
     Verb {
         name: "up, with replacements",
         before: Some(REPLACED_BEFORE),
         after: REPLACED_AFTER,
         words: &["up", "--yes", "--allow-replace", "db-cluster"],
+        store: Store::Directory,
     },
     Verb {
         name: "deploy",
         before: Some(""),
         after: "",
         words: &["deploy", "latest", "--yes"],
+        store: Store::Directory,
     },
     Verb {
         name: "down",
         before: Some(""),
         after: "",
         words: &["down", "--yes"],
+        store: Store::Directory,
+    },
+    Verb {
+        name: "up, fresh, state in S3",
+        before: None,
+        after: "",
+        words: &["up", "--yes"],
+        store: Store::Bucket,
+    },
+    Verb {
+        name: "deploy, state in S3",
+        before: Some(""),
+        after: "",
+        words: &["deploy", "latest", "--yes"],
+        store: Store::Bucket,
+    },
+    Verb {
+        name: "down, state in S3",
+        before: Some(""),
+        after: "",
+        words: &["down", "--yes"],
+        store: Store::Bucket,
     },
 ];
 

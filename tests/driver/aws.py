@@ -23,6 +23,7 @@ SERVICES = {
     "logs": "logs",
     "rds": "rds",
     "route53": "route53",
+    "s3": "s3",
     "scaling": "application-autoscaling",
     "secretsmanager": "secretsmanager",
     "sns": "sns",

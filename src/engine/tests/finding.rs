@@ -22,6 +22,36 @@ fn one_store() -> Declaration {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_older_state_that_is_put_back_finds_what_took_the_place_of_what_it_knows() {
+    let world = World::new();
+    let declaration = |size| {
+        stack(move |s| {
+            let network = s.add::<Network>("network", |_| {});
+            let inner = s.add::<Network>("inner", |n| n.base = vec![network.arn()]);
+            s.add::<Rule>("rule", |n| {
+                (n.parent, n.size) = (Some(inner.arn()), size);
+            });
+        })
+    };
+    world.up_well(&declaration(1)).await;
+    let old = world.disk.state();
+    world.down_well(&declaration(1)).await;
+    world.up_well(&declaration(1)).await;
+    let (inventory, made) = (world.inventory(), world.carried_out(Create).len());
+    for size in [1, 2] {
+        world.disk.set(old.clone());
+        let plan = world.plan(&declaration(size)).await;
+        assert_eq!(plan.is_empty(), size == 1);
+        world.up_well(&declaration(size)).await;
+        world.assert_consistent();
+        assert_eq!(world.carried_out(Create).len(), made, "nothing twice");
+        assert_eq!(world.inventory().len(), inventory.len());
+    }
+    world.disk.set(old);
+    world.down_well(&declaration(2)).await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_stranger_with_our_name_is_refused() {
     let world = World::new();
     world

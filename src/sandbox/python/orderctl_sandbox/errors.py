@@ -34,11 +34,14 @@ def protocol_of(environ: dict[str, Any]) -> str:
         return "registry"
     service = signed_service(environ)
     content_type = environ.get("CONTENT_TYPE", "")
+    # An object may well be JSON; the answer is none.
+    if service == "s3":
+        return "s3"
     if environ.get("HTTP_X_AMZ_TARGET") or "json" in content_type:
         return "json"
     if service == "ec2":
         return "ec2"
-    if service in ("", "s3"):
+    if not service:
         return "s3"
     if content_type.startswith("application/x-www-form-urlencoded"):
         return "query"
