@@ -62,10 +62,15 @@ pub(super) async fn successors(
             let is_ours = owner(live, &scope, &profile) == Owner::Ours;
             is_ours && live.condition != Condition::Deleting && !is_older(live)
         })?;
-        let record = Record {
+        if old.outputs.as_ref() == Some(&live.outputs) {
+            // The first read had missed it.
+            return Some((node.address.clone(), old.clone()));
+        }
+        let mut record = Record {
             retired: old.retired.clone(),
             ..as_record(node, live)
         };
+        record.dependencies.extend(old.dependencies.iter().cloned());
         Some((node.address.clone(), record))
     };
     Ok(gone.into_iter().filter_map(record).collect())

@@ -281,8 +281,10 @@ fn decide(
         planned.profile.replacement = Replacement::DeleteFirst;
     }
     let Some(live) = &planned.live else {
-        // What may be there although reads miss it has to go first all the same.
-        let is_in_the_way = replaced_below.is_some() && record.is_some_and(may_be_hidden);
+        // What may be there has to go first all the same: reads may miss it, or it was announced for
+        // another place than it is wanted at now.
+        let may_be_there = |record: &Record| record.outputs.is_none() || may_be_hidden(record);
+        let is_in_the_way = replaced_below.is_some() && record.is_some_and(may_be_there);
         planned.action = if is_in_the_way {
             Action::Replace
         } else {
