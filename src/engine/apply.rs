@@ -177,6 +177,13 @@ impl Run {
         stop.cut(look.run(&self.context.kinds)).await
     }
 
+    /// Says whether reads may miss what an earlier run made moments ago, after so many have: until it
+    /// had time to show, and never because of one read alone.
+    pub(super) fn may_miss(&self, misses: usize) -> bool {
+        let lag = self.context.lag;
+        !lag.is_zero() && (misses < 2 || self.began.elapsed() < lag)
+    }
+
     /// The node's specification with everything that is known by now.
     pub(super) fn resolved(&self, node: &Node) -> (Value, bool) {
         let outputs = self.outputs.lock().unwrap_or_else(PoisonError::into_inner);

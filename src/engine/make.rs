@@ -107,6 +107,7 @@ impl Maker<'_> {
         }
         let begun = Instant::now();
         let mut pace = Pace::new();
+        let mut misses = 0;
         loop {
             let found = self
                 .observe()
@@ -120,7 +121,8 @@ impl Maker<'_> {
                 Some(live) if self.is_retired(&live) => return Ok(None),
                 Some(live) => return Ok(Some(live)),
                 None => {
-                    if !may_be_hidden || self.run.began.elapsed() >= self.run.context.lag {
+                    misses += 1;
+                    if !may_be_hidden || !self.run.may_miss(misses) {
                         return Ok(None);
                     }
                     self.run.waiting(

@@ -180,6 +180,7 @@ impl Instance<'_> {
         // When the last delete was sent, and the settings of what it deleted.
         let mut sent: Option<(Instant, Value)> = None;
         let mut is_accepted = false;
+        let mut misses = 0;
         loop {
             let live = match seen.take() {
                 Some(live) => Some(live),
@@ -191,7 +192,8 @@ impl Instance<'_> {
             let Some(live) = live else {
                 // What AWS was to delete and is not seen is gone. Not if the request may never have come
                 // there: a read may miss what is new.
-                if is_accepted || !self.may_still_show() {
+                misses += 1;
+                if is_accepted || !self.may_still_show(misses) {
                     return Ok(());
                 }
                 let reason = "looking for what was made moments ago";
@@ -232,15 +234,15 @@ impl Instance<'_> {
         }
     }
 
-    /// Says whether what was made moments ago may be there although reads miss it.
-    fn may_still_show(&self) -> bool {
+    /// Says whether what was made moments ago may be there although so many reads have missed it.
+    fn may_still_show(&self, misses: usize) -> bool {
         let is_hidden = self.run.journal.read(|state| {
             state
                 .records
                 .get(&self.planned.address)
                 .is_some_and(may_be_hidden)
         });
-        is_hidden && self.run.began.elapsed() < self.run.context.lag
+        is_hidden && self.run.may_miss(misses)
     }
 
     /// Says whether it is the instance in use.
