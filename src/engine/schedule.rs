@@ -103,7 +103,11 @@ pub(super) fn schedule(declaration: &Declaration, plan: &Plan, state: &State) ->
     for waits in needs.values_mut() {
         waits.retain(|step, _| known.binary_search(step).is_ok());
     }
-    break_circles(&mut needs);
+    let only_mentions = |address: &Address| {
+        let node = planned.get(address);
+        node.is_some_and(|node| !node.profile.holds_inputs)
+    };
+    break_circles(&mut needs, &only_mentions);
     Schedule {
         steps: longest_first(needs, &planned),
     }
@@ -144,14 +148,22 @@ fn dependents<'a>(
         .collect()
 }
 
-/// Drops waits of removals that would wait for each other for ever. AWS then refuses such a removal
-/// until its turn comes, which its kind lists as "not yet". It takes a removed node, a replaced one
-/// below it, and a third that mentions both to run in a circle.
-fn break_circles(needs: &mut BTreeMap<Step, BTreeMap<Step, Wait>>) {
+/// Drops waits of removals that would wait for each other for ever: it takes a removed node, a
+/// replaced one below it, and a third that mentions both to run in a circle. Those for what merely
+/// mentions others go first, as AWS does not mind. Without others AWS refuses a removal until its turn
+/// comes, which its kind lists as "not yet".
+fn break_circles(
+    needs: &mut BTreeMap<Step, BTreeMap<Step, Wait>>,
+    only_mentions: &dyn Fn(&Address) -> bool,
+) {
     let successor_first = needs.iter().filter(|(step, waits)| {
         matches!(step, Step::Remove(_)) && waits.contains_key(&Step::Make(step.address().clone()))
     });
     let successor_first: BTreeSet<Step> = successor_first.map(|(step, _)| step.clone()).collect();
+    let mentions_moving = |step: &Step, need: &Step| match (step, need) {
+        (Step::Remove(a), Step::Make(b)) => a != b && only_mentions(b),
+        _ => false,
+    };
     let users_moving = |step: &Step, need: &Step| match (step, need) {
         (Step::Remove(a), Step::Make(b)) => a != b,
         (Step::Remove(_), Step::Remove(_)) => successor_first.contains(need),
@@ -160,7 +172,7 @@ fn break_circles(needs: &mut BTreeMap<Step, BTreeMap<Step, Wait>>) {
     let users_going =
         |step: &Step, need: &Step| matches!((step, need), (Step::Remove(_), Step::Remove(_)));
     type Droppable<'a> = &'a dyn Fn(&Step, &Step) -> bool;
-    let droppable: [Droppable<'_>; 2] = [&users_moving, &users_going];
+    let droppable: [Droppable<'_>; 3] = [&mentions_moving, &users_moving, &users_going];
     for is_droppable in droppable {
         let (names, graph) = as_graph(needs);
         for circle in tarjan_scc(&graph)
