@@ -52,6 +52,7 @@ pub async fn run(
     drop(context);
     follower.finish().await;
     let plan = plan?;
+    recover::say_if_older(&plan, printer);
     if globals.json {
         printer.json_line(&plan_view::to_json(&plan));
     } else {

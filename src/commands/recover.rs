@@ -3,7 +3,7 @@
 
 use super::CommandError;
 use super::session::Session;
-use crate::engine::{self, Context, Event, Events, Rebuilt, Stop};
+use crate::engine::{self, Context, Event, Events, Plan, Rebuilt, Stop};
 use crate::ui::{Printer, progress};
 
 /// A stack as it was found without a state.
@@ -102,6 +102,18 @@ pub(super) fn missing(session: &Session, found: usize) -> String {
         "the state of stack `{}` is missing, but {exist}",
         session.local.suffix
     )
+}
+
+/// Says that the state is older than what is in AWS, if it is.
+pub(super) fn say_if_older(plan: &Plan, printer: &Printer) {
+    let text = match plan.successors.len() {
+        0 => return,
+        1 => "1 resource has".to_owned(),
+        count => format!("{count} resources have"),
+    };
+    printer.warn(format!(
+        "the state is older than what is in AWS: {text} taken the place of what it records"
+    ));
 }
 
 /// What somebody should know who has the state elsewhere.

@@ -77,6 +77,7 @@ async fn up(
     let declaration = session.declaration()?;
     let plan = make_plan(&session, &declaration, reads, args.adopt, printer);
     let plan = hold.unless_stopped(plan).await?;
+    recover::say_if_older(&plan, printer);
     if !plan.is_empty() {
         show(&plan, args.yes, globals, printer);
     }

@@ -1,16 +1,15 @@
 //! Decides, without writing anything, what each node needs: the difference between the declaration
 //! and the cloud, with the state telling drift from a new wish.
 
-use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
 use super::Context;
-use super::catch_up::successors;
+use super::catch_up::{CaughtUp, observe_caught_up};
 use super::graph::{Declaration, Node};
 use super::make::may_be_hidden;
-use super::observe::{Observations, observe_all, recorded};
+use super::observe::{Observations, recorded};
 use super::whose::{Owner, Whose, owner};
 use crate::resource::{
     Address, AnyLive, Changes, Class, Condition, Error, Profile, Replacement, UNKNOWN, diff,
@@ -148,19 +147,16 @@ pub async fn plan(
     if !errors.is_empty() {
         return Err(PlanError { errors });
     }
-    let mut plan = Plan::default();
-    let mut state = Cow::Borrowed(state);
-    let observations = loop {
-        let observations = look(context, declaration, &state).await?;
-        let mut found = successors(context, declaration, &state, &observations).await?;
-        found.retain(|address, _| !plan.successors.contains_key(address));
-        if found.is_empty() {
-            break observations;
-        }
-        state.to_mut().records.extend(found.clone());
-        plan.successors.extend(found);
-    };
+    let CaughtUp {
+        state,
+        successors,
+        observations,
+    } = observe_caught_up(context, declaration, state).await?;
     let state = &*state;
+    let mut plan = Plan {
+        successors,
+        ..Plan::default()
+    };
     for node in &declaration.nodes {
         let Some(profile) = context.profile(node.kind) else {
             let error = super::observe::unknown_kind(node.kind);
@@ -207,20 +203,6 @@ pub async fn plan(
     }
     plan.nodes.extend(deletions(context, declaration, state));
     Ok(plan)
-}
-
-async fn look(
-    context: &Context,
-    declaration: &Declaration,
-    state: &State,
-) -> Result<Observations, PlanError> {
-    let observations = observe_all(context, declaration, state).await;
-    if observations.errors.is_empty() {
-        return Ok(observations);
-    }
-    Err(PlanError {
-        errors: observations.errors,
-    })
 }
 
 /// The foreign node that an unrecorded one without tags comes with.

@@ -8,8 +8,9 @@ use serde_json::Value;
 use tokio::task::JoinSet;
 
 use super::Context;
+use super::catch_up::observe_caught_up;
 use super::graph::{Declaration, Node};
-use super::observe::{Observations, observe_all};
+use super::observe::Observations;
 use super::plan::PlanError;
 use super::whose::{Owner, owner};
 use crate::resource::{Address, AnyLive, Error, NODE_TAG, STACK_TAG, Tags, without_foreign_tags};
@@ -44,12 +45,8 @@ pub(super) async fn find(
     state: &State,
     known: &Whole,
 ) -> Result<Whole, PlanError> {
-    let found = observe_all(context, declaration, state).await;
-    if !found.errors.is_empty() {
-        return Err(PlanError {
-            errors: found.errors,
-        });
-    }
+    let caught_up = observe_caught_up(context, declaration, state).await?;
+    let (state, found) = (&*caught_up.state, caught_up.observations);
     let swept = sweep(context, declaration, state, &found).await?;
     let is_known = |address: &Address| {
         known.nodes.contains_key(address) || state.records.contains_key(address)

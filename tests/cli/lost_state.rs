@@ -47,6 +47,37 @@ fn inventory(sandbox: &Sandbox) -> [usize; 3] {
 }
 
 #[test]
+fn an_older_state_that_is_put_back_makes_nothing_twice() {
+    let sandbox = Sandbox::start();
+    let place = Workplace::on(&sandbox);
+    let (up, down) = (
+        "up --suffix dev --sandbox --yes",
+        "down --suffix dev --sandbox --yes",
+    );
+    place.run(up).ends_with(0);
+    let file = place.path().join("state/dev.json");
+    let old = fs::read(&file).unwrap();
+    place.run(down).ends_with(0);
+    place.run(up).ends_with(0);
+    let (now, there) = (place.state("dev"), inventory(&sandbox));
+
+    fs::write(&file, &old).unwrap();
+    let older = "the state is older than what is in AWS";
+    let plan = "plan --suffix dev --sandbox --detailed-exitcode";
+    place.run(plan).ends_with(0).says(&[older]);
+    place.run(up).ends_with(0).says(&[older]);
+    assert_eq!(essence(&place.state("dev")), essence(&now));
+    assert_eq!(inventory(&sandbox), there);
+    let again = place.run(plan).ends_with(0);
+    assert!(!again.stderr.contains(older), "{again}");
+
+    // `down` finds everything with the older one, too.
+    fs::write(&file, &old).unwrap();
+    place.run(down).ends_with(0);
+    assert_eq!(inventory(&sandbox), [0, 0, 0]);
+}
+
+#[test]
 fn a_lost_state_is_rebuilt_and_up_has_nothing_to_do() {
     let sandbox = Sandbox::start();
     let place = Workplace::on(&sandbox);
