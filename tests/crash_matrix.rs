@@ -1,7 +1,7 @@
 //! The crash matrix: every command × every AWS call it makes × everything that can go wrong there. After each the same
 //! command is started in a new process, with nobody helping, and must end where a run without faults ends.
 //!
-//! A slice of it runs with all tests. The whole of it takes half an hour on two idle cores:
+//! A slice of it runs with all tests. The whole of it takes three quarters of an hour on two idle cores:
 //!
 //! ```text
 //! cargo test --release --test crash_matrix -- --ignored --nocapture
@@ -258,7 +258,7 @@ fn workers() -> usize {
 }
 
 #[test]
-#[ignore = "takes half an hour"]
+#[ignore = "takes three quarters of an hour"]
 fn the_whole_matrix_is_green() {
     let origin = Origin::make();
     let mut table = Table::default();
