@@ -137,8 +137,8 @@ async fn down(
 /// Says whether a `down` has deleted everything and then ended before the look that proves it: a
 /// service may still write a log group again.
 fn is_unproven(state: &State) -> bool {
-    let mut last_run = state.last_run.iter();
-    last_run.any(|run| run.command == "down")
+    let last_run = state.last_run.as_ref();
+    last_run.is_some_and(|run| run.command == "down")
 }
 
 /// Shows what will go.

