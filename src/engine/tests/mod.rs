@@ -21,6 +21,7 @@ mod model;
 mod properties;
 mod rebuilding;
 mod removing;
+mod retold;
 mod returning;
 mod stopping;
 mod stories;
