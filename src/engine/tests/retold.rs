@@ -61,10 +61,10 @@ async fn what_was_announced_for_another_place_goes_before_what_it_may_be_in() {
             let outer = s.add::<Rule>("outer", |n| {
                 (n.parent, n.shape) = (Some(network.arn()), shape);
             });
-            let place = if shape == 1 {
-                outer.arn()
-            } else {
-                network.arn()
+            let certificate = s.add::<Certificate>("certificate", |n| n.uses = vec![outer.arn()]);
+            let place = match shape {
+                1 => outer.arn(),
+                _ => certificate.arn(),
             };
             s.add::<Rule>("inner", |n| n.parent = Some(place));
         })
